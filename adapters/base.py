@@ -7,7 +7,7 @@ import msgspec
 
 from adapters.errors import ManifestError
 from adapters.files import DIGEST, write_atomic
-from adapters.manifest import decode_hook, encode_hook, read_json, tree_digest
+from adapters.manifest import encode_hook, parse, read_json, tree_digest
 from adapters.refs import BaseRef
 
 RECORD: Final = "base.json"
@@ -53,12 +53,7 @@ def load_base(directory: Path) -> BaseRecord:
     Raises:
         ManifestError: base.json is missing or malformed.
     """
-    try:
-        written = msgspec.json.decode(
-            read_json(directory / RECORD), type=_Written, dec_hook=decode_hook
-        )
-    except (msgspec.DecodeError, RecursionError) as error:
-        raise ManifestError(RECORD, str(error)) from error
+    written = parse(read_json(directory / RECORD), _Written, RECORD)
     return BaseRecord(
         ref=written.ref,
         digest=written.digest,

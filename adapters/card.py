@@ -160,11 +160,7 @@ def _data(manifest: Manifest) -> str:
 
 
 def _method(manifest: Manifest) -> str:
-    parent = (
-        f" Training started from `{manifest.parent}`."
-        if manifest.parent
-        else ""
-    )
+    parent = f" Training started from `{manifest.parent}`." if manifest.parent else ""
     rows: dict[str, Any] = {
         "rank": manifest.r,
         "lora_alpha": manifest.lora_alpha,

@@ -10,7 +10,7 @@ A file cannot state its own hash, therefore that one lives in the registry.
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, TypeVar
 
 import msgspec
 
@@ -45,6 +45,8 @@ DTYPES: Final[Mapping[str, Dtype]] = {
     "F16": "float16",
 }
 """The float types that are served, by safetensors' name."""
+
+_T = TypeVar("_T")
 
 _Count = Annotated[int, msgspec.Meta(ge=0)]
 _Short = Annotated[str, msgspec.Meta(max_length=200)]
@@ -170,6 +172,14 @@ def read_json(path: Path) -> bytes:
     return raw
 
 
+def parse(raw: bytes, kind: type[_T], file: str) -> _T:
+    """Read JSON of a known structure. Raises ManifestError, which names `file`."""
+    try:
+        return msgspec.json.decode(raw, type=kind, dec_hook=decode_hook)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise ManifestError(file, str(error)) from error
+
+
 def decode(raw: bytes) -> Manifest:
     """Read a manifest from its bytes and check that it agrees with itself.
 
@@ -177,10 +187,7 @@ def decode(raw: bytes) -> Manifest:
         ManifestError: a field is missing, unknown, of the wrong type or out of
             range, or a digest does not follow from what it is stated to cover.
     """
-    try:
-        manifest = msgspec.json.decode(raw, type=Manifest, dec_hook=decode_hook)
-    except (msgspec.DecodeError, RecursionError) as error:
-        raise ManifestError(MANIFEST, str(error)) from error
+    manifest = parse(raw, Manifest, MANIFEST)
     for problem in _contradictions(manifest):
         raise ManifestError(MANIFEST, problem)
     return manifest
@@ -228,10 +235,7 @@ def seal(directory: Path, run: Run) -> Manifest:
         ManifestError: a file is missing or the two do not describe a LoRA.
         TensorFileError: the weights are no safetensors file.
     """
-    try:
-        config = msgspec.json.decode(read_json(directory / CONFIG), type=_AdapterConfig)
-    except msgspec.DecodeError as error:
-        raise ManifestError(CONFIG, str(error)) from error
+    config = parse(read_json(directory / CONFIG), _AdapterConfig, CONFIG)
     if not (directory / WEIGHTS).is_file():
         raise ManifestError(WEIGHTS, f"missing in {directory}")
     files = {name: file_digest(directory / name) for name in SERVED}
