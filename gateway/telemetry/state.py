@@ -70,10 +70,9 @@ class StateGauges:
     def adapter(self, replica: str, model: str, state: str) -> None:
         """`model` is in `state` on `replica`."""
         now = state.lower() if state.lower() in self._states else OTHER
-        if self._adapters.get((replica, model)) == now:
-            return
+        before = self._adapters.get((replica, model), now)
         self._adapters[replica, model] = now
-        for each in sorted(self._states | {now}):
+        for each in self._states | {now, before}:
             self._adapter.labels(replica, model, each).set(each == now)
 
     def forget_adapter(self, replica: str, model: str) -> None:
