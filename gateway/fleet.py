@@ -1,8 +1,6 @@
 """What is ready where, in memory: the request path reads it, the control loop writes.
 
-Everything here runs on one event loop and never awaits, so there is no lock, and
-taking an adapter out of the routing is one assignment that needs no replica, no
-store and no statistics.
+Everything here runs on one event loop and never awaits, so there is no lock.
 """
 
 import asyncio
@@ -95,7 +93,6 @@ class Fleet:
         self.members = tuple(Member(replica) for replica in replicas)
         self.base_name = base_name
         self._max_in_flight = max_in_flight
-        self._withdrawn: frozenset[str] = frozenset()
 
     def lease_base(self) -> Lease:
         """A replica for the base model: the one with the fewest requests.
@@ -115,7 +112,7 @@ class Fleet:
             Overloaded: each that has it is full.
         """
         alive = self._alive()
-        ready = [m for m in alive if ref not in self._withdrawn and m.ready(ref)]
+        ready = [member for member in alive if member.ready(ref)]
         if not ready:
             raise AdapterUnavailable(
                 f"{ref} is ready on none of {len(alive)} live replicas; mount it with"
@@ -126,15 +123,12 @@ class Fleet:
 
     def ready(self, ref: str) -> bool:
         """Whether `lease` would find a replica, full or not."""
-        return ref not in self._withdrawn and any(m.ready(ref) for m in self.members)
+        return any(member.ready(ref) for member in self.members)
 
-    def withdraw(self, ref: str) -> None:
-        """Take an adapter out of the routing, now; requests in flight go on."""
-        self._withdrawn |= {ref}
-
-    def restore(self, ref: str) -> None:
-        """Let an adapter be routed to again, where it is ready."""
-        self._withdrawn -= {ref}
+    @property
+    def in_flight(self) -> int:
+        """Requests on all replicas."""
+        return sum(member.in_flight for member in self.members)
 
     def forgotten(self, lease: Lease) -> None:
         """The engine did not know the name: believe it until the next look."""

@@ -6,13 +6,14 @@ from typing import Final
 
 import msgspec
 
-from gateway.errors import AdapterUnavailable
+from gateway.errors import AdapterUnavailable, BadRequest
 from gateway.fleet import Fleet, Lease
 from gateway.live import Live
 from gateway.pipeline.call import Call
 from gateway.pipeline.trace import Trace
+from routing.errors import PartError
 from routing.flags import Generator
-from routing.resolve import Query
+from routing.resolve import Decision, Query
 
 FALLBACK: Final = "; fallback=adapter_unavailable"
 
@@ -35,9 +36,7 @@ class Router(msgspec.Struct, frozen=True):
             UpstreamError: no replica is alive.
             Overloaded: each that could answer is full.
         """
-        decision = self.live.resolve(
-            Query(call.tenant.name, call.surface.name, call.unit)
-        )
+        decision = self._decided(call)
         trace.reason = decision.text
         try:
             lease = self._leased(decision.generator, trace)
@@ -55,15 +54,27 @@ class Router(msgspec.Struct, frozen=True):
                 self.fleet.forgotten(lease)
                 raise
 
+    def _decided(self, call: Call) -> Decision:
+        query = Query(call.tenant.name, call.surface.name, call.unit)
+        try:
+            return self.live.resolve(query)
+        except PartError as error:
+            raise BadRequest(f"the conversation's id {error.message}") from error
+
     def _leased(self, generator: Generator, trace: Trace) -> Lease:
         trace.generator = generator
         if generator == "base":
             trace.model = self.base_ref
             return self.fleet.lease_base()
-        ref = self.live.snapshot.bindings.get(generator)
+        present = self.live.present
+        ref = present.bindings.get(generator)
         if ref is None:
             raise AdapterUnavailable(
                 f"{generator} is bound to no adapter; PUT /admin/v1/bindings/{generator}"
             )
         trace.model = ref
+        if ref not in present.mounted:
+            raise AdapterUnavailable(
+                f"{ref} is unmounted; `wastegate adapter mount {ref}` brings it back"
+            )
         return self.fleet.lease(ref)
