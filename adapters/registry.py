@@ -183,6 +183,8 @@ class Registry:
             fcntl.flock(lock, fcntl.LOCK_EX)
             for orphan in staging.iterdir():
                 shutil.rmtree(orphan)
+            for orphan in self._refs().glob(".tmp-*"):
+                orphan.unlink()
             stage = Path(tempfile.mkdtemp(dir=staging))
             stage.chmod(0o755)
             try:
