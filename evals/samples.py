@@ -14,8 +14,9 @@ from structured.prompt import AssistInput
 
 Status = Literal["ok", "uncertain", "refused"]
 
-LOOKALIKE: Final = ("lookalike", "look_alike", "look-alike")
-"""Intents with one of these in their name hold requests that only look forbidden."""
+LOOKALIKE: Final = ("lookalike", "look_alike", "look-alike", "safe", "refuse")
+"""Intents with one of these in their name test refusals; where the expected status
+is another than `refused`, the request only looks forbidden."""
 
 
 class Expected(msgspec.Struct, frozen=True):
