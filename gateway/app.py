@@ -7,7 +7,9 @@ store, starts the loops, and closes what it opened.
 import asyncio
 import hashlib
 import hmac
+import logging
 import os
+import signal
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -54,6 +56,8 @@ from routing.store import Change, Store
 from routing.stores import open_store
 from structured.errors import SchemaError
 from structured.schema import compile_schema
+
+_LOG: Final = logging.getLogger("wastegate")
 
 _STORE_POLL: Final = 0.25
 """Seconds between two looks at the store: what a lost hint costs at most."""
@@ -137,6 +141,7 @@ def _parts(settings: Settings) -> Parts:
             fleet,
             live,
             registry,
+            base_ref=engine.base,
             max_loras=engine.max_loras,
             poll_seconds=engine.poll_seconds,
         ),
@@ -213,6 +218,8 @@ def _lifespan(parts: Parts) -> Callable[[FastAPI], AbstractAsyncContextManager[N
             asyncio.create_task(parts.refresher.run(every=_STORE_POLL)),
             asyncio.create_task(parts.reconciler.run()),
         ]
+        for loop in loops:
+            loop.add_done_callback(_stop_if_broken)
         try:
             yield
         finally:
@@ -224,6 +231,13 @@ def _lifespan(parts: Parts) -> Callable[[FastAPI], AbstractAsyncContextManager[N
             await parts.store.close()
 
     return lifespan
+
+
+def _stop_if_broken(loop: asyncio.Task[None]) -> None:
+    """A gateway whose loops have died must not go on as if it were tended."""
+    if not loop.cancelled() and (error := loop.exception()) is not None:
+        _LOG.critical("a control loop died; stopping", exc_info=error)
+        os.kill(os.getpid(), signal.SIGTERM)
 
 
 async def _planted(parts: Parts) -> None:

@@ -18,12 +18,16 @@ __all__ = [
     "Change",
     "Conflict",
     "Corrupt",
+    "MOST_ENTRIES",
     "Document",
     "Store",
     "StoreError",
     "Unavailable",
     "check_key",
 ]
+
+MOST_ENTRIES: Final = 1_000_000
+"""Audit entries that one call gives at most; far more than anybody can read."""
 
 _LONGEST_KEY: Final = 200
 

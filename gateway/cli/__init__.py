@@ -1,0 +1,7 @@
+"""The command line's clients of a running gateway, one file a group."""
+
+from gateway.cli.arguments import Add
+
+
+def register(add: Add) -> None:
+    """Add every group that talks to the control plane."""

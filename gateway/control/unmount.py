@@ -13,7 +13,7 @@ import msgspec
 
 from adapters.lifecycle import State
 from gateway.control.changes import Changes, Who
-from gateway.fleet import Fleet
+from gateway.fleet import Fleet, Member
 
 StepName = Literal["routing_removed", "drained", "unloaded", "verified"]
 
@@ -102,7 +102,16 @@ def _held(fleet: Fleet, ref: str) -> tuple[str, ...]:
 
 def _listed(fleet: Fleet, ref: str) -> tuple[str, ...]:
     return tuple(
-        f"look at {member.replica.url}: it was last seen with the name, or is down"
+        f"look at {member.replica.url}: {why}"
         for member in fleet.members
-        if ref in member.observed.models or not member.alive
+        if (why := _doubt(member, ref))
     )
+
+
+def _doubt(member: Member, ref: str) -> str:
+    if not member.alive:
+        return "it is down"
+    if ref in member.observed.models:
+        return "it lists the name"
+    slot = member.slots.get(ref)
+    return slot.reason if slot is not None and slot.answers else ""

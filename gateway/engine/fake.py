@@ -25,7 +25,7 @@ EPOCH: Final = 1_760_000_000.0
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
-_THAW_POLL: Final = 0.01
+_POLL: Final = 0.01
 
 
 class FakeVllm:
@@ -86,6 +86,16 @@ class FakeVllm:
     def fail_next(self, *statuses: int) -> None:
         """Answer the next completions with these statuses, one each."""
         self._fail_next.extend(statuses)
+
+    async def until(self, holds: Callable[[], bool], seconds: float = 1.0) -> None:
+        """Wait for a condition, such as `lambda: fake.running == 0`.
+
+        Raises:
+            TimeoutError: it does not hold after `seconds`.
+        """
+        async with asyncio.timeout(seconds):
+            while not holds():  # noqa: ASYNC110 -- any condition, so there is no event
+                await asyncio.sleep(_POLL)
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -152,7 +162,7 @@ class FakeVllm:
         self.requests.append(seen)
         try:
             while self.quirks.freeze:  # noqa: ASYNC110 -- a plain attribute, to be set by tests
-                await asyncio.sleep(_THAW_POLL)
+                await asyncio.sleep(_POLL)
             request[SEEN] = seen
             response = await handler(request)
         except wire.Refusal as refusal:
