@@ -1,0 +1,68 @@
+"""The program `wastegate`: groups of commands are put together here, and only here."""
+
+import argparse
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+from gateway.cli import register as register_clients
+from gateway.cli.arguments import adder
+from gateway.host.commands import register as register_host
+from gateway.host.keys import read_env
+from gateway.host.layout import ENV_FILE
+
+_SERVE: Final = """\
+Runs the gateway in the foreground: data plane and control plane.
+
+example:
+  wastegate serve --config wastegate.toml --config var/local.toml
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    """Build the whole command line."""
+    top = argparse.ArgumentParser(
+        prog="wastegate",
+        description="A gateway for vLLM multi-LoRA: routes, checks, rolls back.",
+        epilog="Each command has --help with an example.",
+    )
+    add = adder(top)
+    register_host(add)
+    serve = add("serve", "run the gateway in the foreground", _SERVE)
+    serve.add_argument(
+        "--config",
+        type=Path,
+        action="append",
+        required=True,
+        metavar="FILE",
+        help="configuration; may be repeated, later ones win",
+    )
+    serve.set_defaults(run=_serve)
+    register_clients(add)
+    return top
+
+
+def _serve(arguments: argparse.Namespace, _environ: Mapping[str, str]) -> int:
+    from gateway.app import serve  # noqa: PLC0415 - the other commands start faster
+
+    return serve(arguments.config)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Args:
+        argv: the arguments, the process's own by default.
+
+    Returns:
+        The exit code: 0 done, 1 failed, 2 bad usage (argparse raises SystemExit).
+    """
+    arguments = parser().parse_args(argv)
+    environ = {**read_env(Path(ENV_FILE)), **os.environ}
+    return arguments.run(arguments, environ)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

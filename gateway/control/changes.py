@@ -1,0 +1,211 @@
+"""Every change of the state: compare-and-set, audited, in force when it returns.
+
+Taking boost away comes first into memory and then into the store; giving boost goes
+the other way round. So a store that is down can stop a canary from growing, and can
+never stop a kill.
+"""
+
+import asyncio
+from collections.abc import Callable
+from datetime import datetime
+from typing import Final, NoReturn
+
+import msgspec
+
+from gateway.control.documents import (
+    BINDINGS_KEY,
+    FLAGS_KEY,
+    MOUNTED_KEY,
+    Refresher,
+    encode_bindings,
+    encode_mounted,
+)
+from gateway.errors import BadRequest, StateConflict, StoreUnavailable
+from gateway.live import Live, Present
+from routing.errors import FlagError, StoreError
+from routing.flags import (
+    FlagDocument,
+    Generator,
+    Kill,
+    encode,
+    with_kill,
+    with_override,
+    without_kill,
+)
+from routing.store import Change, Conflict, Store
+
+_TRIES: Final = 5
+"""Compare-and-set attempts of a change that can be made again on what it finds."""
+
+
+class Who(msgspec.Struct, frozen=True):
+    """Who changes something, and why; both go into the audit log."""
+
+    name: str
+    why: str = ""
+
+
+class Changes:
+    """Makes changes; one per process.
+
+    Args:
+        store: where they go.
+        live: what is in force here.
+        refresher: brings a change into force before the caller is answered.
+        now: aware wall clock, for the audit log.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        live: Live,
+        refresher: Refresher,
+        now: Callable[[], datetime],
+    ) -> None:
+        self._store = store
+        self._live = live
+        self._refresher = refresher
+        self._now = now
+
+    async def set_flags(
+        self, document: FlagDocument, *, expect: int, who: Who
+    ) -> Present:
+        """Replace the flag document that is at version `expect`.
+
+        Raises:
+            StateConflict: it is at another version.
+            StoreUnavailable: nothing is known to have been written.
+        """
+        body = encode(document)
+        try:
+            await self._store.put(
+                FLAGS_KEY, body, expect=expect, entry=self._entry(who, "flags.set")
+            )
+            await self._refresher.refresh()
+        except Conflict as error:
+            raise StateConflict(str(error), param="If-Match") from error
+        except StoreError as error:
+            _away(error)
+        return self._live.present
+
+    async def override(
+        self, tenant: str, variant: Generator | None, who: Who
+    ) -> Present:
+        """Pin a tenant, or let it go again.
+
+        Raises:
+            BadRequest: the tenant's name cannot be one.
+            StoreUnavailable: nothing is known to have been written.
+        """
+        what = f"override.{'remove' if variant is None else 'set'}"
+        return await self._edit_flags(
+            lambda flags: with_override(flags, tenant, variant), who, what
+        )
+
+    async def kill(self, kill: Kill, who: Who) -> tuple[Present, bool]:
+        """Kill: in force here at once; the flag says whether the store has it."""
+        self._live.kill(kill)
+        try:
+            await self._edit_flags(lambda f: with_kill(f, kill), who, "kill.add")
+        except StoreUnavailable:
+            return self._live.present, False
+        self._live.heard_kill(kill)
+        return self._live.present, True
+
+    async def unkill(self, kill: Kill, who: Who) -> Present:
+        """Take a kill back, in the store and here.
+
+        Raises:
+            StoreUnavailable: giving boost needs the store.
+        """
+        await self._edit_flags(lambda f: without_kill(f, kill), who, "kill.remove")
+        self._live.heard_kill(kill)
+        return self._live.present
+
+    async def bind(self, generator: Generator, ref: str, who: Who) -> Present:
+        """Let a generator mean another adapter.
+
+        Raises:
+            StoreUnavailable: nothing is known to have been written.
+        """
+
+        def write(held: Present) -> tuple[bytes, int]:
+            bindings = {**held.bindings, generator: ref}
+            return encode_bindings(bindings), held.bindings_version
+
+        return await self._edit(BINDINGS_KEY, write, who, f"bind {generator} {ref}")
+
+    async def mount(self, ref: str, who: Who) -> Present:
+        """Want an adapter on every replica; the reconciler does it.
+
+        Raises:
+            StoreUnavailable: giving boost needs the store.
+        """
+        await self._edit_mounted(lambda held: held | {ref}, who, f"mount {ref}")
+        self._live.heard_unmount(ref)
+        return self._live.present
+
+    async def unmount(self, ref: str, who: Who) -> bool:
+        """Take an adapter out of the routing at once, and want it gone everywhere.
+
+        Returns:
+            Whether the store has it too.
+        """
+        self._live.unmount(ref)
+        try:
+            await self._edit_mounted(lambda held: held - {ref}, who, f"unmount {ref}")
+        except StoreUnavailable:
+            return False
+        self._live.heard_unmount(ref)
+        return True
+
+    async def _edit_mounted(
+        self, edit: Callable[[frozenset[str]], frozenset[str]], who: Who, what: str
+    ) -> Present:
+        def write(held: Present) -> tuple[bytes, int]:
+            return encode_mounted(edit(held.mounted)), held.mounted_version
+
+        return await self._edit(MOUNTED_KEY, write, who, what)
+
+    async def _edit_flags(
+        self, edit: Callable[[FlagDocument], FlagDocument], who: Who, what: str
+    ) -> Present:
+        def write(held: Present) -> tuple[bytes, int]:
+            try:
+                return encode(edit(held.flags)), held.flags_version
+            except FlagError as error:
+                raise BadRequest(error.message, param=error.path) from error
+
+        return await self._edit(FLAGS_KEY, write, who, what)
+
+    async def _edit(
+        self,
+        key: str,
+        write: Callable[[Present], tuple[bytes, int]],
+        who: Who,
+        what: str,
+    ) -> Present:
+        """Make a change that can be made anew on whatever the store holds."""
+        for _ in range(_TRIES):
+            try:
+                await self._refresher.refresh()
+                body, expect = write(self._live.stored)
+                entry = self._entry(who, what)
+                await self._store.put(key, body, expect=expect, entry=entry)
+                await self._refresher.refresh()
+            except Conflict:
+                await asyncio.sleep(0)
+                continue
+            except StoreError as error:
+                _away(error)
+            return self._live.present
+        raise StateConflict(f"{key} kept changing; try again")
+
+    def _entry(self, who: Who, what: str) -> Change:
+        return Change(who=who.name, what=what, why=who.why, at=self._now())
+
+
+def _away(error: StoreError) -> NoReturn:
+    raise StoreUnavailable(
+        f"the store did not take the change: {error}; read before you repeat it"
+    ) from error

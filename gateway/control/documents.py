@@ -1,0 +1,139 @@
+"""The three documents of the store, and the loop that keeps memory up with them.
+
+The loop is the only reader. It polls one number; a request never waits for it, and
+a store that is away changes nothing: the last known present stays in force.
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import Final
+
+import msgspec
+
+from gateway.live import Live, Present
+from routing.errors import StoreError
+from routing.flags import FLAG, FlagDocument, Generator, decode, encode
+from routing.store import Change, Conflict, Store
+
+FLAGS_KEY: Final = f"flags/{FLAG}"
+BINDINGS_KEY: Final = "bindings"
+MOUNTED_KEY: Final = "adapters"
+
+_BINDINGS: Final = msgspec.json.Decoder(dict[Generator, str])
+_MOUNTED: Final = msgspec.json.Decoder(frozenset[str])
+_ENCODER: Final = msgspec.json.Encoder(order="deterministic")
+
+
+class DocumentError(StoreError):
+    """A document in the store that this version cannot read."""
+
+
+def encode_bindings(bindings: dict[Generator, str]) -> bytes:
+    """The bindings as they are stored."""
+    return _ENCODER.encode(bindings)
+
+
+def encode_mounted(mounted: frozenset[str]) -> bytes:
+    """The desired adapters as they are stored."""
+    return _ENCODER.encode(sorted(mounted))
+
+
+async def read(store: Store, seed: Present) -> Present:
+    """The present as the store has it; what it lacks is the seed's, at version 0.
+
+    Raises:
+        StoreError: the store is away, or holds what cannot be read.
+    """
+    flags = await store.get(FLAGS_KEY)
+    bindings = await store.get(BINDINGS_KEY)
+    mounted = await store.get(MOUNTED_KEY)
+    try:
+        return Present(
+            flags=decode(flags.body) if flags else seed.flags,
+            flags_version=flags.version if flags else 0,
+            bindings=_BINDINGS.decode(bindings.body) if bindings else seed.bindings,
+            bindings_version=bindings.version if bindings else 0,
+            mounted=_MOUNTED.decode(mounted.body) if mounted else seed.mounted,
+            mounted_version=mounted.version if mounted else 0,
+        )
+    except msgspec.DecodeError as error:
+        raise DocumentError(f"a document in the store is not ours: {error}") from error
+
+
+async def plant(store: Store, seed: Present, change: Change) -> None:
+    """Write the seed's documents where the store has none yet.
+
+    Raises:
+        StoreError: the store is away.
+    """
+    documents = (
+        (FLAGS_KEY, encode(seed.flags)),
+        (BINDINGS_KEY, encode_bindings(dict(seed.bindings))),
+        (MOUNTED_KEY, encode_mounted(seed.mounted)),
+    )
+    for key, body in documents:
+        if await store.get(key) is None:
+            try:
+                await store.put(key, body, expect=0, entry=change)
+            except Conflict:
+                # Another gateway planted it between the look and the write.
+                continue
+
+
+class Refresher:
+    """Keeps a `Live` up with a store.
+
+    Args:
+        store: where the documents are.
+        live: where they go.
+        seed: stands in for documents that do not exist.
+        report: told after each look whether the store answered, for the gauge.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        live: Live,
+        seed: Present,
+        *,
+        report: Callable[[bool], None],
+    ) -> None:
+        self._store = store
+        self._live = live
+        self._seed = seed
+        self._report = report
+        self._seen = -1
+        self.up = False
+
+    async def refresh(self) -> None:
+        """Look now; take what is new.
+
+        Raises:
+            StoreError: the store is away; what is held stays in force.
+        """
+        try:
+            version = await self._store.version()
+            if version != self._seen:
+                self._live.replace(await read(self._store, self._seed))
+                self._seen = version
+            self.up = True
+        except StoreError:
+            self.up = False
+            raise
+        finally:
+            self._report(self.up)
+
+    async def run(self, *, every: float) -> None:
+        """Look again and again, `every` so many seconds, until cancelled."""
+        while True:
+            await asyncio.sleep(every)
+            try:
+                await self.refresh()
+            except StoreError:
+                # Reported by the gauge and by /readyz; the last known present holds.
+                continue
+
+
+def seeded(flags: FlagDocument, bindings: dict[Generator, str]) -> Present:
+    """The present that the configuration describes: what is bound is mounted."""
+    return Present(flags, bindings=bindings, mounted=frozenset(bindings.values()))

@@ -1,0 +1,169 @@
+"""What is ready where, in memory: the request path reads it, the control loop writes.
+
+Everything here runs on one event loop and never awaits, so there is no lock.
+"""
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from types import TracebackType
+from typing import Self
+
+from adapters.lifecycle import Event, State, advance
+from gateway.engine.port import Observed, Replica
+from gateway.errors import AdapterUnavailable, Overloaded, UpstreamError
+
+
+class Slot:
+    """One adapter on one replica."""
+
+    __slots__ = ("answers", "in_flight", "reason", "state")
+
+    def __init__(self) -> None:
+        self.state = State.ABSENT
+        self.reason = ""
+        self.in_flight = 0
+        self.answers = False
+        """After an unload: the name is off the list and answers all the same."""
+
+    def take(self, event: Event, reason: str = "") -> None:
+        """Take a row of the lifecycle table. Raises TransitionError."""
+        self.state = advance(self.state, event)
+        self.reason = reason
+
+
+class Member:
+    """One replica as the gateway sees it."""
+
+    __slots__ = ("ghosts", "in_flight", "observed", "replica", "slots", "woken")
+
+    def __init__(self, replica: Replica) -> None:
+        self.replica = replica
+        self.observed = Observed(alive=False, boot_epoch=0.0, models=frozenset())
+        self.slots: dict[str, Slot] = {}
+        self.in_flight = 0
+        self.ghosts = 0
+        """Unloads and failed loads since its start; their weights keep a slot."""
+        self.woken = asyncio.Event()
+        """Set when the control loop should look before its time."""
+
+    def slot(self, ref: str) -> Slot:
+        """An adapter's slot; a new one is absent."""
+        return self.slots.setdefault(ref, Slot())
+
+    @property
+    def alive(self) -> bool:
+        """Whether the last look found it healthy."""
+        return self.observed.alive
+
+    def ready(self, ref: str) -> bool:
+        """Whether an adapter answers here."""
+        slot = self.slots.get(ref)
+        return self.alive and slot is not None and slot.state is State.READY
+
+
+class Lease:
+    """The right to one request on one replica; released exactly once, by `with`."""
+
+    __slots__ = ("_slot", "member", "model")
+
+    def __init__(self, member: Member, model: str, slot: Slot | None) -> None:
+        self.member = member
+        self.model = model
+        self._slot = slot
+
+    def __enter__(self) -> Self:
+        self.member.in_flight += 1
+        if self._slot is not None:
+            self._slot.in_flight += 1
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.member.in_flight -= 1
+        if self._slot is not None:
+            self._slot.in_flight -= 1
+            if not self._slot.in_flight and self._slot.state is State.DRAINING:
+                self.member.woken.set()
+
+
+class Fleet:
+    """All replicas.
+
+    Args:
+        replicas: The engine clients.
+        base_name: The base model's name on the engine (`served_model_name`).
+        max_in_flight: Requests that one replica may have at once.
+    """
+
+    def __init__(
+        self, replicas: Iterable[Replica], *, base_name: str, max_in_flight: int
+    ) -> None:
+        self.members = tuple(Member(replica) for replica in replicas)
+        self.base_name = base_name
+        self._max_in_flight = max_in_flight
+
+    def lease_base(self) -> Lease:
+        """A replica for the base model: the one with the fewest requests.
+
+        Raises:
+            UpstreamError: no replica is alive.
+            Overloaded: each is full.
+        """
+        return Lease(self._least(self._alive()), self.base_name, None)
+
+    def lease(self, ref: str) -> Lease:
+        """A replica on which an adapter is ready.
+
+        Raises:
+            UpstreamError: no replica is alive.
+            AdapterUnavailable: none of those alive has it ready.
+            Overloaded: each that has it is full.
+        """
+        alive = self._alive()
+        ready = [member for member in alive if member.ready(ref)]
+        if not ready:
+            raise AdapterUnavailable(
+                f"{ref} is ready on none of {len(alive)} live replicas; mount it with"
+                f" `wastegate adapter mount {ref}`, or allow fallback to the base"
+            )
+        member = self._least(ready)
+        return Lease(member, ref, member.slots[ref])
+
+    def ready(self, ref: str) -> bool:
+        """Whether `lease` would find a replica, full or not."""
+        return any(member.ready(ref) for member in self.members)
+
+    @property
+    def in_flight(self) -> int:
+        """Requests on all replicas."""
+        return sum(member.in_flight for member in self.members)
+
+    def forgotten(self, lease: Lease) -> None:
+        """The engine did not know the name: believe it until the next look."""
+        slot = lease.member.slots.get(lease.model)
+        if slot is not None and slot.state is State.READY:
+            slot.take(Event.NOT_SEEN, "the engine did not know the name")
+            lease.member.woken.set()
+
+    def states(self, ref: str) -> Mapping[str, Slot]:
+        """An adapter's slot by replica URL."""
+        return {m.replica.url: m.slots[ref] for m in self.members if ref in m.slots}
+
+    def _alive(self) -> list[Member]:
+        alive = [member for member in self.members if member.alive]
+        if not alive:
+            raise UpstreamError(
+                "no vLLM replica is up; it is looked at every second and comes back"
+                " by itself"
+            )
+        return alive
+
+    def _least(self, members: list[Member]) -> Member:
+        member = min(members, key=lambda m: m.in_flight)
+        if member.in_flight >= self._max_in_flight:
+            raise Overloaded("all replicas are full; try again in a second")
+        return member

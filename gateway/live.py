@@ -1,0 +1,99 @@
+"""The present, as the request path reads it: one frozen value, swapped whole."""
+
+from collections.abc import Mapping
+
+import msgspec
+
+from routing.flags import FlagDocument, Generator, Kill, with_kill
+from routing.resolve import Decision, Query, Snapshot, compile_flags
+
+
+class Present(msgspec.Struct, frozen=True):
+    """Flags, bindings and desired adapters, each at its version in the store."""
+
+    flags: FlagDocument
+    flags_version: int = 0
+    bindings: Mapping[Generator, str] = {}
+    """What `lora` and `lora_pref` mean now, as adapter refs."""
+    bindings_version: int = 0
+    mounted: frozenset[str] = frozenset()
+    """Adapter refs that are meant to be on every replica."""
+    mounted_version: int = 0
+
+    def precedes(self, other: "Present") -> bool:
+        """Whether no document of `other` is older than this one's."""
+        return (
+            self.flags_version <= other.flags_version
+            and self.bindings_version <= other.bindings_version
+            and self.mounted_version <= other.mounted_version
+        )
+
+
+class Live:
+    """The cell that holds the present, and what must hold even without a store.
+
+    A kill or an unmount is put in force here first. Whether the store has heard of
+    it is a second question: what it has not heard of stays in force in this process
+    until somebody takes it back.
+    """
+
+    def __init__(self, present: Present) -> None:
+        self._stored = present
+        self._kills: tuple[Kill, ...] = ()
+        self._unmounted: frozenset[str] = frozenset()
+        self._settle()
+
+    @property
+    def present(self) -> Present:
+        """What is in force now, local decisions included."""
+        return self._present
+
+    @property
+    def stored(self) -> Present:
+        """What the store last said."""
+        return self._stored
+
+    @property
+    def unheard(self) -> tuple[tuple[Kill, ...], frozenset[str]]:
+        """Kills and unmounts that are in force here and not in the store."""
+        return self._kills, self._unmounted
+
+    def resolve(self, query: Query) -> Decision:
+        """Which generator a unit gets, and why."""
+        return self._flags.resolve(query)
+
+    def replace(self, present: Present) -> None:
+        """Take what the store says now; what is older than what is held is not."""
+        if self._stored.precedes(present):
+            self._stored = present
+            self._settle()
+
+    def kill(self, kill: Kill) -> None:
+        """Put a kill in force in this process, at once."""
+        if kill not in self._kills:
+            self._kills = (*self._kills, kill)
+            self._settle()
+
+    def heard_kill(self, kill: Kill) -> None:
+        """The store has it, or it is taken back: it is no longer only ours."""
+        self._kills = tuple(each for each in self._kills if each != kill)
+        self._settle()
+
+    def unmount(self, ref: str) -> None:
+        """Want an adapter gone in this process, at once."""
+        self._unmounted |= {ref}
+        self._settle()
+
+    def heard_unmount(self, ref: str) -> None:
+        """The store has it, or the adapter is wanted again."""
+        self._unmounted -= {ref}
+        self._settle()
+
+    def _settle(self) -> None:
+        flags = self._stored.flags
+        for kill in self._kills:
+            flags = with_kill(flags, kill)
+        self._flags: Snapshot = compile_flags(flags, self._stored.flags_version)
+        self._present = msgspec.structs.replace(
+            self._stored, flags=flags, mounted=self._stored.mounted - self._unmounted
+        )

@@ -1,0 +1,162 @@
+"""What the pipeline is asked to do: one frozen value a request."""
+
+from typing import Final, Literal
+
+import msgspec
+
+from structured.prompt import Message
+from structured.schema import Schema
+
+UnitKind = Literal["conversation", "tenant", "request"]
+
+
+class Tenant(msgspec.Struct, frozen=True):
+    """Who asks."""
+
+    name: str
+    surfaces: frozenset[str]
+    fallback: Literal["none", "base"]
+    cache_salt: str
+    """Keeps the engine's prefix cache apart between tenants; never the client's."""
+
+
+class TextPart(msgspec.Struct, frozen=True, tag="text", tag_field="type"):
+    """The only kind of content part that is let through: no media, no URLs."""
+
+    text: str
+
+
+class ChatMessage(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One message of a chat, as it goes on to the engine."""
+
+    role: Literal["system", "developer", "user", "assistant"]
+    content: str | tuple[TextPart, ...]
+    name: str | None = None
+
+
+class StreamOptions(msgspec.Struct, frozen=True):
+    """OpenAI's `stream_options`."""
+
+    include_usage: bool = False
+
+
+class Sampling(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The sampling fields that are passed on; what is not here is not passed on."""
+
+    max_tokens: int
+    temperature: float | None = None
+    top_p: float | None = None
+    n: int = 1
+    stop: str | tuple[str, ...] | None = None
+    seed: int | None = None
+    presence_penalty: float = 0.0
+    frequency_penalty: float = 0.0
+    logprobs: bool = False
+    top_logprobs: int | None = None
+
+
+class JsonSchemaFormat(msgspec.Struct, frozen=True, omit_defaults=True):
+    """OpenAI's `response_format.json_schema`."""
+
+    name: str
+    schema: msgspec.Raw
+
+
+class ResponseFormat(msgspec.Struct, frozen=True, omit_defaults=True):
+    """OpenAI's `response_format`, as far as it goes on to the engine."""
+
+    type: Literal["json_schema", "json_object"]
+    json_schema: JsonSchemaFormat | None = None
+
+
+class Surface(msgspec.Struct, frozen=True):
+    """The place in the product that asks; its schema is compiled."""
+
+    name: str
+    schema: Schema | None = None
+    response_format: ResponseFormat | None = None
+    """What the engine is told while decoding; none is free decoding."""
+    repair: bool = True
+    reask: int = 0
+    unit: UnitKind = "conversation"
+
+
+class Call(msgspec.Struct, frozen=True):
+    """One request, understood."""
+
+    request_id: str
+    tenant: Tenant
+    surface: Surface
+    messages: tuple[ChatMessage, ...] | tuple[Message, ...]
+    sampling: Sampling
+    unit: str | None
+    schema: Schema | None = None
+    """The surface's, or the request's own; none means that nothing is checked."""
+    response_format: ResponseFormat | None = None
+    """What the engine is told while decoding; none is free decoding."""
+    context_ids: frozenset[str] | None = None
+    """What may be cited; unknown for a plain chat, and then not checked."""
+    stream: bool = False
+    include_usage: bool = False
+
+    @property
+    def mode(self) -> Literal["none", "free", "constrained"]:
+        """How adherence is to be counted: the two modes are never pooled."""
+        if self.schema is None:
+            return "none"
+        return "constrained" if self.response_format else "free"
+
+
+class Upstream(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The body that the engine gets: rebuilt, so nothing unknown rides along."""
+
+    model: str
+    messages: tuple[ChatMessage, ...] | tuple[Message, ...]
+    max_tokens: int
+    cache_salt: str
+    stream: bool = False
+    stream_options: StreamOptions | None = None
+    response_format: ResponseFormat | None = None
+    temperature: float | None = None
+    top_p: float | None = None
+    n: int = 1
+    stop: str | tuple[str, ...] | None = None
+    seed: int | None = None
+    presence_penalty: float = 0.0
+    frequency_penalty: float = 0.0
+    logprobs: bool = False
+    top_logprobs: int | None = None
+
+
+_ENCODER: Final = msgspec.json.Encoder()
+
+
+def upstream_body(
+    call: Call,
+    model: str,
+    *,
+    stream: bool,
+    messages: tuple[ChatMessage, ...] | tuple[Message, ...] | None = None,
+) -> bytes:
+    """The engine's request for a call: `model` is a name that the engine knows."""
+    sampling = call.sampling
+    return _ENCODER.encode(
+        Upstream(
+            model=model,
+            messages=messages or call.messages,
+            max_tokens=sampling.max_tokens,
+            cache_salt=call.tenant.cache_salt,
+            stream=stream,
+            stream_options=StreamOptions(include_usage=True) if stream else None,
+            response_format=call.response_format,
+            temperature=sampling.temperature,
+            top_p=sampling.top_p,
+            n=sampling.n,
+            stop=sampling.stop,
+            seed=sampling.seed,
+            presence_penalty=sampling.presence_penalty,
+            frequency_penalty=sampling.frequency_penalty,
+            logprobs=sampling.logprobs,
+            top_logprobs=sampling.top_logprobs,
+        )
+    )

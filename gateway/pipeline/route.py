@@ -1,0 +1,80 @@
+"""From a call to a replica: flag, binding, ref, lease, and the reason for each."""
+
+from collections import abc
+from contextlib import contextmanager
+from typing import Final
+
+import msgspec
+
+from gateway.errors import AdapterUnavailable, BadRequest
+from gateway.fleet import Fleet, Lease
+from gateway.live import Live
+from gateway.pipeline.call import Call
+from gateway.pipeline.trace import Trace
+from routing.errors import PartError
+from routing.flags import Generator
+from routing.resolve import Decision, Query
+
+FALLBACK: Final = "; fallback=adapter_unavailable"
+
+
+class Router(msgspec.Struct, frozen=True):
+    """Resolves and leases; awaits nothing and asks no store."""
+
+    live: Live
+    fleet: Fleet
+    base_ref: str
+    """The immutable ref behind the engine's base model name."""
+
+    @contextmanager
+    def lease(self, call: Call, trace: Trace) -> abc.Generator[Lease]:
+        """Hold a replica for a call; the trace learns who answers and why.
+
+        Raises:
+            AdapterUnavailable: the adapter is ready nowhere and the tenant's policy
+                allows no fallback.
+            UpstreamError: no replica is alive.
+            Overloaded: each that could answer is full.
+        """
+        decision = self._decided(call)
+        trace.reason = decision.text
+        try:
+            lease = self._leased(decision.generator, trace)
+        except AdapterUnavailable:
+            if call.tenant.fallback != "base":
+                raise
+            trace.reason = decision.text + FALLBACK
+            lease = self._leased("base", trace)
+        with lease:
+            try:
+                yield lease
+            except AdapterUnavailable:
+                # The engine restarted and forgot it. Without this, each request
+                # until the next look at the replica would meet the same 404.
+                self.fleet.forgotten(lease)
+                raise
+
+    def _decided(self, call: Call) -> Decision:
+        query = Query(call.tenant.name, call.surface.name, call.unit)
+        try:
+            return self.live.resolve(query)
+        except PartError as error:
+            raise BadRequest(f"the conversation's id {error.message}") from error
+
+    def _leased(self, generator: Generator, trace: Trace) -> Lease:
+        trace.generator = generator
+        if generator == "base":
+            trace.model = self.base_ref
+            return self.fleet.lease_base()
+        present = self.live.present
+        ref = present.bindings.get(generator)
+        if ref is None:
+            raise AdapterUnavailable(
+                f"{generator} is bound to no adapter; PUT /admin/v1/bindings/{generator}"
+            )
+        trace.model = ref
+        if ref not in present.mounted:
+            raise AdapterUnavailable(
+                f"{ref} is unmounted; `wastegate adapter mount {ref}` brings it back"
+            )
+        return self.fleet.lease(ref)

@@ -1,0 +1,235 @@
+"""The shared store: one Redis, for gateways on several machines.
+
+A change is one Lua script: it compares the document's version and the head of
+the audit chain, then writes the document, the audit entry and the global
+version, and publishes the version as a hint. Redis runs it as a whole or not at
+all. The chain's digest needs sha256, which Redis's Lua has not, so the client
+computes it from the head that it read; when another change came in between, the
+script refuses and the client repeats, each time because somebody else's change
+succeeded.
+
+What "on disk" means is the server's setting: with `appendonly yes` and
+`appendfsync always` an acknowledged change survives a crash of the server, with
+Redis's defaults it does not.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from typing import Final, Protocol, cast
+
+import msgspec
+from redis import exceptions as foreign
+from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+
+from routing.audit import GENESIS, AuditEntry, Change, entry_after
+from routing.errors import Conflict, Corrupt, StoreError, Unavailable
+from routing.store import MOST_ENTRIES, Document, check_key
+
+CONNECT_SECONDS: Final = 0.5
+"""Time limit for a connection; a Redis on the same network needs a millisecond."""
+
+CALL_SECONDS: Final = 1.0
+"""Time limit for a call as a whole, repetitions included."""
+
+CONNECTIONS: Final = 8
+"""Connections a process at most; the callers are a poll and the admin API."""
+
+_SPACE: Final = "{wastegate}"  # braces: one slot, should it ever be a cluster
+_HEAD: Final = f"{_SPACE}:head"
+_AUDIT: Final = f"{_SPACE}:audit"
+
+HINT: Final = f"{_SPACE}:changed"
+"""The channel on which each new global version is published."""
+
+_PUT: Final = """
+local found = redis.call('HGET', KEYS[1], 'version') or '0'
+local head = redis.call('HGET', KEYS[2], 'digest') or ''
+if found ~= ARGV[1] then return {'conflict', found} end
+if head ~= ARGV[2] then return {'moved', head} end
+redis.call('HSET', KEYS[1], 'version', ARGV[3], 'body', ARGV[4])
+redis.call('RPUSH', KEYS[3], ARGV[5])
+redis.call('HSET', KEYS[2], 'version', ARGV[6], 'digest', ARGV[7])
+redis.call('PUBLISH', ARGV[8], ARGV[6])
+return {'done', ARGV[3]}
+"""
+
+
+class _Script(Protocol):
+    async def __call__(self, keys: list[str], args: list[bytes]) -> list[bytes]: ...
+
+
+class _Client(Protocol):
+    """The calls that are used, with the types that they have (redis-py has none)."""
+
+    def register_script(self, script: str) -> _Script: ...
+    async def hmget(self, name: str, keys: list[str]) -> list[bytes | None]: ...
+    async def lrange(self, name: str, start: int, end: int) -> list[bytes]: ...
+    async def aclose(self) -> None: ...
+
+
+class RedisStore:
+    """The port on a Redis server, under keys that begin with `{wastegate}`."""
+
+    def __init__(self, url: str) -> None:
+        """Take a checked URL; nothing is connected before the first call."""
+        pool = BlockingConnectionPool.from_url(  # pyright: ignore[reportUnknownMemberType]  # its **kwargs have no types
+            url,
+            max_connections=CONNECTIONS,
+            timeout=CALL_SECONDS,
+            socket_connect_timeout=CONNECT_SECONDS,
+            socket_timeout=CALL_SECONDS,
+            # A repeated write would meet its own first try as a conflict.
+            retry=Retry(NoBackoff(), 0),
+        )
+        self._client: Final = cast("_Client", Redis.from_pool(pool))
+        self._script: Final = self._client.register_script(_PUT)
+        self._closed = False
+
+    async def get(self, key: str) -> Document | None:
+        """See the port."""
+        check_key(key)
+        async with self._call():
+            return await self._get(key)
+
+    async def put(
+        self, key: str, body: bytes, *, expect: int, entry: Change
+    ) -> Document:
+        """See the port."""
+        check_key(key)
+        async with self._call():
+            while True:
+                done = await self._attempt(key, body, expect, entry)
+                if done is not None:
+                    return done
+
+    async def version(self) -> int:
+        """See the port."""
+        async with self._call():
+            return (await self._head())[0]
+
+    async def audit(self, limit: int) -> list[AuditEntry]:
+        """See the port."""
+        if limit < 1:
+            return []
+        async with self._call():
+            raw = await self._client.lrange(_AUDIT, -min(limit, MOST_ENTRIES), -1)
+        try:
+            return [msgspec.msgpack.decode(each, type=AuditEntry) for each in raw[::-1]]
+        except msgspec.DecodeError as error:
+            raise Corrupt(
+                f"redis: the list {_AUDIT} has an entry that Wastegate did not write:"
+                " restore a backup, or use a database of its own"
+            ) from error
+
+    async def close(self) -> None:
+        """See the port."""
+        if not self._closed:
+            self._closed = True
+            await self._client.aclose()
+
+    async def _get(self, key: str) -> Document | None:
+        version, body = await self._client.hmget(_name(key), ["version", "body"])
+        if version is None or body is None:
+            return None
+        return Document(key, _number(version), body)
+
+    async def _head(self) -> tuple[int, str]:
+        version, digest = await self._client.hmget(_HEAD, ["version", "digest"])
+        if version is None or digest is None:
+            return 0, ""
+        return _number(version), digest.decode()
+
+    async def _attempt(
+        self, key: str, body: bytes, expect: int, change: Change
+    ) -> Document | None:
+        """Try once; None when another change moved the chain's head meanwhile."""
+        # The head first: a document that is read later and still has the expected
+        # version under the same head is what this head's next entry replaces.
+        version, digest = await self._head()
+        old = await self._get(key)
+        found = old.version if old else 0
+        if found != expect:
+            raise Conflict(expect, found, key=key)
+        entry = entry_after(
+            digest or GENESIS,
+            seq=version + 1,
+            key=key,
+            change=change,
+            before=old.body if old else None,
+            after=body,
+        )
+        new = Document(key, expect + 1, body)
+        outcome, value = await self._script(
+            [_name(key), _HEAD, _AUDIT],
+            [
+                *(str(expect).encode(), digest.encode()),
+                *(str(new.version).encode(), body),
+                msgspec.msgpack.encode(entry),
+                *(str(entry.seq).encode(), entry.digest.encode(), HINT.encode()),
+            ],
+        )
+        if outcome == b"conflict":
+            raise Conflict(expect, _number(value), key=key)
+        return new if outcome == b"done" else None
+
+    @asynccontextmanager
+    async def _call(self) -> AsyncGenerator[None]:
+        """Bound a call in time and turn redis-py's errors into the port's."""
+        if self._closed:
+            raise StoreError("the redis store was closed: open it again")
+        try:
+            async with asyncio.timeout(CALL_SECONDS):
+                yield
+        except (foreign.AuthenticationError, foreign.NoPermissionError) as error:
+            raise StoreError(
+                f"redis refuses the login or a command ({error}):"
+                " correct user and password in the state URL, or the server's ACL"
+            ) from error
+        except (foreign.ConnectionError, foreign.TimeoutError, OSError) as error:
+            # OSError covers TimeoutError, which asyncio.timeout raises.
+            raise Unavailable(
+                f"redis gives no answer within {CALL_SECONDS} s"
+                f" ({type(error).__name__}: {error}):"
+                " check that it runs and that the state URL is right"
+            ) from error
+        except foreign.RedisError as error:
+            raise _refused(error) from error
+
+
+def _refused(error: foreign.RedisError) -> StoreError:
+    """Sort a server's answer into "later" and "never"."""
+    text = str(error)
+    full = isinstance(error, foreign.OutOfMemoryError | foreign.ReadOnlyError)
+    later = (
+        "MISCONF",
+        "OOM",
+        "READONLY",
+        "LOADING",
+        "MASTERDOWN",
+        "BUSY",
+        "NOREPLICAS",
+    )
+    if full or text.startswith(later):
+        return Unavailable(f"redis cannot write now: {text}")
+    if text.startswith("WRONGTYPE"):
+        return Corrupt(
+            f"redis: a key under {_SPACE} is another program's:"
+            " use a database of its own"
+        )
+    return StoreError(f"redis refuses: {text}")
+
+
+def _name(key: str) -> str:
+    return f"{_SPACE}:doc:{key}"
+
+
+def _number(value: bytes) -> int:
+    if not value.isdigit():
+        raise Corrupt(
+            f"redis: a version under {_SPACE} is {value[:20]!r}, not a number:"
+            " restore a backup, or use a database of its own"
+        )
+    return int(value)
