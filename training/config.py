@@ -68,18 +68,23 @@ class RunConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return hashlib.sha256(msgspec.json.encode(self, order="sorted")).hexdigest()
 
 
-def load(path: Path) -> RunConfig:
-    """Read a TOML configuration.
+def load(path: Path, *, method: Literal["sft", "dpo"]) -> RunConfig:
+    """Read the TOML configuration of a run by `method`.
 
     Raises:
-        ConfigError: missing, malformed, or a part is absent that its method needs.
+        ConfigError: missing, malformed, of the other method, or without the part
+            that its method needs.
     """
     try:
         config = msgspec.toml.decode(path.read_bytes(), type=RunConfig)
     except (OSError, ValueError) as error:
         raise ConfigError(f"{path}: {error}") from error
-    if config.method == "sft" and config.lora is None:
-        raise ConfigError(f"{path}: method sft needs a [lora] table")
-    if config.method == "dpo" and config.preference is None:
-        raise ConfigError(f"{path}: method dpo needs a [preference] table")
+    if config.method != method:
+        raise ConfigError(
+            f"{path}: method is {config.method}; `python -m training {config.method}`"
+            " runs it"
+        )
+    table = {"sft": "lora", "dpo": "preference"}[method]
+    if getattr(config, table) is None:
+        raise ConfigError(f"{path}: method {method} needs a [{table}] table")
     return config

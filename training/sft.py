@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from training import base, examples
-from training.config import RunConfig
+from training.config import Lora, RunConfig
 from training.data.generate import generate
 from training.encode import Encoded, encode, pad
 from training.errors import ConfigError
@@ -32,9 +32,7 @@ class Run(msgspec.Struct, frozen=True):
     versions: dict[str, str]
 
 
-def train(
-    config: RunConfig, *, base_dir: Path, out: Path, max_steps: int = -1
-) -> Run:
+def train(config: RunConfig, *, base_dir: Path, out: Path, max_steps: int = -1) -> Run:
     """Train and write adapter and run record to `out`, whole or not at all.
 
     Args:
@@ -44,22 +42,20 @@ def train(
         max_steps: stop early; -1 runs all epochs.
 
     Raises:
-        ConfigError: no LoRA shape, or another base than the configuration names.
+        ConfigError: no LoRA shape.
+        BaseError: the base is not there, or not what it was.
         DataError: an example exceeds `max_length`.
     """
-    record = base.verify(base_dir)
-    if record.ref != config.base or config.lora is None:
-        raise ConfigError(
-            f"the run wants base {config.base} and a [lora] table; {base_dir} holds"
-            f" {record.ref}"
-        )
+    if config.lora is None:
+        raise ConfigError("a supervised run needs a [lora] table")
+    record = base.verify(base_dir, ref=config.base)
     chosen = generate("train", count=config.data.train, seed=config.data.seed)
     watched = generate("val", count=config.data.val, seed=config.data.seed)
     model, tokenizer = load_base(base_dir, seed=config.seed)
     rows = [_row(tokenizer, example, config) for example in chosen]
     checks = [_row(tokenizer, example, config) for example in watched]
     _say_size(rows, config)
-    model = _with_lora(model, config)
+    model = with_lora(model, config.lora)
     with whole_directory(out) as draft:
         started = time.perf_counter()
         log, steps = fit(
@@ -89,8 +85,8 @@ def train(
 
 def load_base(base_dir: Path, *, seed: int) -> tuple[Any, Any]:
     """The base model in float32 (bfloat16 is emulated on these CPUs) and tokenizer."""
-    import torch  # noqa: PLC0415 -- heavy, and absent where only data is made
-    from transformers import (  # noqa: PLC0415 -- as above
+    import torch  # noqa: PLC0415 - heavy, and absent where only data is made
+    from transformers import (  # noqa: PLC0415 - as above
         AutoModelForCausalLM,
         AutoTokenizer,
         set_seed,
@@ -102,7 +98,7 @@ def load_base(base_dir: Path, *, seed: int) -> tuple[Any, Any]:
     return model, tokenizer
 
 
-def fit(  # noqa: PLR0913 -- one call assembles a run; each argument is one of its parts
+def fit(  # noqa: PLR0913 - one call assembles a run; each argument is one of its parts
     model: Any,
     config: RunConfig,
     *,
@@ -122,19 +118,21 @@ def fit(  # noqa: PLR0913 -- one call assembles a run; each argument is one of i
     Returns:
         The log (loss, learning rate, epoch …) and the number of steps.
     """
-    import shutil  # noqa: PLC0415 -- beside its only use
+    import shutil  # noqa: PLC0415 - beside its only use
 
-    from transformers import Trainer, TrainingArguments  # noqa: PLC0415 -- heavy
+    from transformers import Trainer, TrainingArguments  # noqa: PLC0415 - heavy
 
-    from training.progress import Progress  # noqa: PLC0415 -- imports transformers
+    from training.progress import Progress  # noqa: PLC0415 - imports transformers
 
     class ObjectiveTrainer(Trainer):
         def compute_loss(self, model: Any, inputs: Any, *args: Any, **kw: Any) -> Any:
             value = loss(model, inputs)
             return (value, {}) if kw.get("return_outputs") else value
 
-        def prediction_step(self, model: Any, inputs: Any, *args: Any, **kw: Any) -> Any:
-            import torch  # noqa: PLC0415 -- heavy
+        def prediction_step(
+            self, model: Any, inputs: Any, *args: Any, **kw: Any
+        ) -> Any:
+            import torch  # noqa: PLC0415 - heavy
 
             with torch.no_grad():
                 return loss(model, inputs).detach(), None, None
@@ -211,7 +209,7 @@ def save(model: Any, draft: Path, run: Run) -> None:
 
 def versions() -> dict[str, str]:
     """Versions of what decides a run's numbers."""
-    import importlib.metadata  # noqa: PLC0415 -- beside its only use
+    import importlib.metadata  # noqa: PLC0415 - beside its only use
 
     names = ("torch", "transformers", "peft", "trl", "accelerate")
     found: dict[str, str] = {}
@@ -232,11 +230,10 @@ def _row(tokenizer: Any, example: examples.Example, config: RunConfig) -> Encode
     )
 
 
-def _with_lora(model: Any, config: RunConfig) -> Any:
-    from peft import LoraConfig, get_peft_model  # noqa: PLC0415 -- heavy
+def with_lora(model: Any, shape: Lora) -> Any:
+    """Put a fresh LoRA on the model."""
+    from peft import LoraConfig, get_peft_model  # noqa: PLC0415 - heavy
 
-    shape = config.lora
-    assert shape is not None  # noqa: S101 -- train() has refused it
     return get_peft_model(
         model,
         LoraConfig(
@@ -252,7 +249,7 @@ def _with_lora(model: Any, config: RunConfig) -> Any:
 def _say_size(rows: Sequence[Encoded], config: RunConfig) -> None:
     tokens = sum(row.length for row in rows)
     learnt = sum(len(row.answer) for row in rows)
-    print(  # noqa: T201 -- a worker's progress
+    print(  # noqa: T201 - a worker's progress
         f"{config.ref}: {len(rows)} examples, {tokens / len(rows):.0f} tokens each,"
         f" {learnt / len(rows):.0f} of them learnt",
         flush=True,

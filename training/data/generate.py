@@ -9,7 +9,7 @@ give the same bytes on every machine.
 """
 
 import re
-from random import Random  # noqa: TID251 -- draws examples; nobody is bucketed by it
+from random import Random  # noqa: TID251 - draws examples; nobody is bucketed by it
 from typing import Final
 
 from structured.prompt import AssistInput, ContextItem
@@ -28,16 +28,23 @@ DEFAULT_COUNTS: Final[dict[Split, int]] = {"train": 800, "val": 60, "test": 400}
 OWN_SYSTEM: Final = 0.12
 """Share of examples that bring a system text of their own."""
 
+TERSE: Final = 0.3
+"""Share of answers that give the bare value instead of a sentence. Preference pairs
+ask for the same inputs with 0 and with 1, and prefer the terse ones."""
+
 _RANGE: Final = re.compile(r"<(\d+)-(\d+)>")
 
 
 class Draw:
     """One example's choices: words of a split, and the chance to pick from them."""
 
-    def __init__(self, words: Vocabulary, brands: tuple[str, ...], rng: Random) -> None:
+    def __init__(
+        self, words: Vocabulary, brands: tuple[str, ...], rng: Random, share: float
+    ) -> None:
         self.words = words
         self.brands = brands
         self.rng = rng
+        self._share = share
 
     def pick(self, options: tuple[str, ...]) -> str:
         """One of the options."""
@@ -46,6 +53,10 @@ class Draw:
     def chance(self, share: float) -> bool:
         """True in `share` of the cases."""
         return self.rng.random() < share
+
+    def terse(self) -> bool:
+        """Whether this answer gives the bare value; costs one draw at any share."""
+        return self.chance(self._share)
 
     def product(self) -> str:
         """A product, brand and kind."""
@@ -107,18 +118,29 @@ def words_of(split: Split) -> tuple[Vocabulary, tuple[str, ...]]:
 
 
 def generate(
-    split: Split, *, count: int | None = None, seed: int = DEFAULT_SEED
+    split: Split,
+    *,
+    count: int | None = None,
+    seed: int = DEFAULT_SEED,
+    terse: float = TERSE,
 ) -> tuple[Example, ...]:
     """Examples of a split, intents in turn, no two with the same input.
+
+    Args:
+        split: whose words.
+        count: how many; the split's default when None.
+        seed: the same seed gives the same inputs, whatever `terse` is.
+        terse: share of bare answers, 0 to 1.
 
     Raises:
         DataError: the words cannot give so many different examples.
     """
-    from training.data.intents import MAKERS  # noqa: PLC0415 -- it builds on Draw
+    from training.data.intents import MAKERS  # noqa: PLC0415 - it builds on Draw
 
     wanted = DEFAULT_COUNTS[split] if count is None else count
     words, brands = words_of(split)
-    draw = Draw(words, brands, Random(f"{seed}/{split}"))  # noqa: S311 -- not a secret
+    rng = Random(f"{seed}/{split}")  # noqa: S311 - not a secret
+    draw = Draw(words, brands, rng, terse)
     seen: set[tuple[str, ...]] = set()
     examples: list[Example] = []
     attempts = 0
