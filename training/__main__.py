@@ -59,6 +59,7 @@ def _parser() -> argparse.ArgumentParser:
 
     made = commands.add_parser("sft", help="train with supervision")
     _run_options(made)
+    made.add_argument("--start", type=Path, help="run to go on from")
     made.set_defaults(run=_sft)
 
     made = commands.add_parser("dpo", help="train on preference pairs")
@@ -80,6 +81,11 @@ def _result_commands(commands: Any) -> None:
     made.add_argument("--skip", type=int, default=0, help="leave out the first ones")
     made.add_argument("--out", type=Path, help="write the answers as JSON")
     made.set_defaults(run=_check)
+
+    made = commands.add_parser("round", help="copy a run with bfloat16 weights")
+    made.add_argument("--run", dest="trained", type=Path, required=True)
+    made.add_argument("--out", type=Path, required=True)
+    made.set_defaults(run=_round)
 
     made = commands.add_parser("publish", help="seal a run as an adapter with its card")
     made.add_argument("--run", dest="trained", type=Path, required=True)
@@ -121,7 +127,7 @@ def _sft(options: argparse.Namespace) -> None:
     from training import config, sft  # noqa: PLC0415 - only what the command needs
 
     loaded = config.load(options.config, method="sft")
-    run = sft.train(loaded, base_dir=options.base, out=options.out)
+    run = sft.train(loaded, base_dir=options.base, out=options.out, start=options.start)
     _say(f"{options.out}: {run.steps} steps in {run.seconds:.0f} s")
 
 
@@ -151,6 +157,13 @@ def _check(options: argparse.Namespace) -> None:
             f"{name:20} {share.value:7.2%}  n={share.n}  [{share.lower:.1%}, {share.upper:.1%}]"
         )
     _say(f"tokens_per_output    {report.tokens_per_output:7.2f}")
+
+
+def _round(options: argparse.Namespace) -> None:
+    from training import publish  # noqa: PLC0415 - only what the command needs
+
+    publish.to_bfloat16(options.trained, options.out)
+    _say(f"{options.out}: half the size; compare its answers with `training check`")
 
 
 def _publish(options: argparse.Namespace) -> None:

@@ -51,7 +51,8 @@ def train(config: RunConfig, *, base_dir: Path, parent_dir: Path, out: Path) -> 
         raise ConfigError("a preference run needs a [preference] table")
     record = base.verify(base_dir, ref=config.base)
     pairs = make_pairs(count=wanted.pairs, seed=config.data.seed)
-    model, tokenizer = _with_parent(base_dir, parent_dir, config)
+    model, tokenizer = sft.load_base(base_dir, seed=config.seed)
+    model = sft.continued(model, parent_dir)
     rows = [_row(tokenizer, pair, config) for pair in pairs]
     print(  # noqa: T201 - a worker's progress
         f"{config.ref}: {len(pairs)} pairs, {dict(Counter(p.fault for p in pairs))}",
@@ -125,16 +126,6 @@ def pad_pairs(rows: Sequence[PairRow], *, pad_id: int) -> dict[str, Any]:
     kept = [row.reference[0] for row in rows], [row.reference[1] for row in rows]
     batch["reference"] = torch.tensor([*kept[0], *kept[1]])
     return batch
-
-
-def _with_parent(base_dir: Path, parent_dir: Path, config: RunConfig) -> Any:
-    from peft import PeftModel  # noqa: PLC0415 - heavy
-
-    model, tokenizer = sft.load_base(base_dir, seed=config.seed)
-    tuned: Any = PeftModel.from_pretrained(
-        model, str(parent_dir), is_trainable=True, autocast_adapter_dtype=True
-    )
-    return tuned, tokenizer
 
 
 def _row(tokenizer: Any, pair: Pair, config: RunConfig) -> PairRow:

@@ -1,9 +1,6 @@
-"""From a finished run to what ships: cleaned files, manifest, card.
+"""From a finished run to what ships: cleaned files, manifest, card."""
 
-The weights are stored in bfloat16 if that changes no answer on the looked-at
-examples; the caller decides by passing a run that was checked in that form.
-"""
-
+import hashlib
 import json
 import shutil
 from collections.abc import Sequence
@@ -18,6 +15,7 @@ from adapters.manifest import About, BaseModel, Data, Manifest, Metric, Run, sea
 from adapters.refs import AdapterRef, BaseRef
 from structured.prompt import render
 from training import base, quickcheck, sft
+from training.config import RunConfig
 from training.data.generate import generate
 from training.errors import PublishError
 from training.files import whole_directory
@@ -44,7 +42,7 @@ def publish(
         PublishError: another base, or an adapter without effect.
         AdapterError: the files do not describe a LoRA.
     """
-    run = read_run(trained)
+    run = sft.read_run(trained)
     record = base.verify(base_dir, ref=run.config.base)
     if record.digest != run.base_digest:
         raise PublishError(
@@ -62,19 +60,6 @@ def publish(
         for path in draft.iterdir():
             path.chmod(0o644)
     return manifest
-
-
-def read_run(trained: Path) -> sft.Run:
-    """Read a run's record.
-
-    Raises:
-        PublishError: there is none.
-    """
-    try:
-        raw = (trained / sft.RUN_RECORD).read_bytes()
-        return msgspec.json.decode(raw, type=sft.Run)
-    except (OSError, msgspec.MsgspecError) as error:
-        raise PublishError(f"{trained} holds no finished run: {error}") from error
 
 
 def to_bfloat16(trained: Path, out: Path) -> None:
@@ -155,37 +140,68 @@ def _facts(
     source: str,
 ) -> Run:
     config = run.config
-    wanted = config.preference
-    generator = (
-        f"training.data.pairs, count {wanted.pairs}, seed {config.data.seed}"
-        if wanted
-        else f"python -m training data --split train --count {config.data.train}"
-        f" --seed {config.data.seed}"
-    )
-    parent = f" --parent {wanted.parent}" if wanted else ""
+    stages = (*run.earlier, run)
+    parent = config.preference.parent if config.preference else None
     return Run(
         ref=AdapterRef(config.ref),
         base=BaseModel(BaseRef(config.base), run.base_digest, source),
         method=config.method,
-        data=Data(run.data_digest, run.examples, generator),
+        data=_data(stages),
         config={
-            **msgspec.to_builtins(config),
-            "steps": run.steps,
-            "train_seconds": run.seconds,
+            "stages": [_settings(stage) for stage in stages],
             "versions": run.versions,
         },
-        command=(
-            f"python -m training {config.method} --config"
-            f" training/configs/{config.method}.toml --base BASE{parent}"
-            f" --out {config.ref}"
-        ),
+        command=" && ".join(_command(stage.config) for stage in stages),
         seed=config.seed,
         created=now,
         licence="Apache-2.0",
-        parent=AdapterRef(wanted.parent) if wanted else None,
+        parent=AdapterRef(parent) if parent else None,
         metrics=_metrics(looked),
         probes=tuple(probes),
         about=_about(config.method),
+    )
+
+
+def _data(stages: Sequence[sft.Run]) -> Data:
+    """Digest and count over all stages; each stage's own stand in the settings."""
+    digests = [stage.data_digest for stage in stages]
+    joined = "".join(f"{digest}\n" for digest in digests)
+    whole = hashlib.sha256(joined.encode()).hexdigest()
+    return Data(
+        digest=digests[0] if len(digests) == 1 else whole,
+        examples=sum(stage.examples for stage in stages),
+        generator="training.data, seeds and counts as in the settings of each stage",
+    )
+
+
+def _settings(stage: sft.Run) -> dict[str, Any]:
+    """A stage's configuration and what came of it, as plain JSON values."""
+    settings: dict[str, Any] = json.loads(msgspec.json.encode(stage.config))
+    kept = {key: value for key, value in settings.items() if value is not None}
+    losses = [entry["eval_loss"] for entry in stage.log if "eval_loss" in entry]
+    return {
+        **kept,
+        "config_digest": stage.config_digest,
+        "data_digest": stage.data_digest,
+        "examples": stage.examples,
+        "steps": stage.steps,
+        "seconds": stage.seconds,
+        "validation_loss": losses,
+    }
+
+
+def _command(config: RunConfig) -> str:
+    """The command of one stage; the runs in between are written to RUNS."""
+    if config.preference:
+        return (
+            "python -m training dpo --config training/configs/dpo.toml --base BASE"
+            f" --parent models/{config.preference.parent} --out RUNS/dpo"
+        )
+    name = "sft-wide" if config.start else "sft"
+    start = f" --start RUNS/{config.start}" if config.start else ""
+    return (
+        f"python -m training sft --config training/configs/{name}.toml --base BASE"
+        f"{start} --out RUNS/{name}"
     )
 
 

@@ -157,7 +157,7 @@ def summarise(
     valued = [
         answer
         for answer, example in zip(answers, asked, strict=True)
-        if example.id.endswith(("-value", "-label", "-lookalike"))
+        if example.id.endswith(("-value", "-label"))
     ]
     refusals = [
         answer

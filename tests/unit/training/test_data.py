@@ -12,6 +12,7 @@ from training.data.generate import DEFAULT_COUNTS, generate, words_of
 from training.data.held_words import HELD
 from training.data.train_words import TRAIN
 from training.data.vocabulary import Vocabulary
+from training.data.wide_words import WIDE
 from training.errors import DataError
 from training.examples import INTENTS, Example, Split
 
@@ -37,6 +38,12 @@ def test_the_same_seed_gives_the_same_bytes(
     split: Split, made: dict[Split, tuple[Example, ...]]
 ) -> None:
     assert examples.dumps(generate(split)) == examples.dumps(made[split])
+
+
+def test_the_wide_words_give_right_examples_too() -> None:
+    for example in generate("train", count=200, words="wide"):
+        assert set(example.output.citations) <= example.input.context_ids
+        assert bool(example.output.citations) == (example.output.status == "ok")
 
 
 def test_another_seed_gives_other_examples() -> None:
@@ -122,20 +129,23 @@ def plain(text: str) -> str:
     ).strip()
 
 
-def test_training_and_test_share_no_sentence() -> None:
-    assert not {plain(t) for t in sentences(TRAIN)} & {
-        plain(t) for t in sentences(HELD)
-    }
+@pytest.mark.parametrize("trained", [TRAIN, WIDE])
+def test_training_and_test_share_no_sentence(trained: Vocabulary) -> None:
+    held = {plain(text) for text in sentences(HELD)}
+    assert not {plain(text) for text in sentences(trained)} & held
 
 
-def test_training_and_test_share_no_product_person_property_or_label() -> None:
-    assert not set(TRAIN.brands) & set(HELD.brands)
-    assert not set(TRAIN.kinds) & set(HELD.kinds)
-    assert not {n for p in TRAIN.people for n in p.split()} & {
+@pytest.mark.parametrize("trained", [TRAIN, WIDE])
+def test_training_and_test_share_no_product_person_property_or_label(
+    trained: Vocabulary,
+) -> None:
+    assert not set(trained.brands) & set(HELD.brands)
+    assert not set(trained.kinds) & set(HELD.kinds)
+    assert not {n for p in trained.people for n in p.split()} & {
         n for p in HELD.people for n in p.split()
     }
-    assert not {a.noun for a in TRAIN.attributes} & {a.noun for a in HELD.attributes}
-    assert not {k for v in TRAIN.labels for k in v.texts} & {
+    assert not {a.noun for a in trained.attributes} & {a.noun for a in HELD.attributes}
+    assert not {k for v in trained.labels for k in v.texts} & {
         k for v in HELD.labels for k in v.texts
     }
 
@@ -144,12 +154,12 @@ def test_validation_uses_brands_that_training_does_not() -> None:
     assert not set(words_of("train")[1]) & set(words_of("val")[1])
 
 
-def test_no_test_request_is_a_near_copy_of_a_training_request() -> None:
+def test_no_test_sentence_is_a_near_copy_of_a_training_sentence() -> None:
     def shingles(text: str) -> frozenset[tuple[str, ...]]:
         words = plain(text).split()
         return frozenset(zip(words, words[1:], words[2:], strict=False))
 
-    known = [shingles(text) for text in sentences(TRAIN)]
+    known = [shingles(text) for words in (TRAIN, WIDE) for text in sentences(words)]
     for text in sentences(HELD):
         mine = shingles(text)
         for other in known:

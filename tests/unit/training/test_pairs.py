@@ -12,18 +12,18 @@ def test_the_same_seed_gives_the_same_pairs() -> None:
 
 
 def test_the_two_answers_of_a_pair_differ() -> None:
-    for pair in make_pairs(count=160, seed=20261):
+    for pair in make_pairs(count=128, seed=20261):
         assert pair.chosen != pair.rejected, pair.id
 
 
 def test_what_is_preferred_is_right_and_grounded() -> None:
-    for pair in make_pairs(count=160, seed=20261):
+    for pair in make_pairs(count=128, seed=20261):
         output = msgspec.json.decode(pair.chosen, type=Output)
         assert set(output.citations) <= pair.input.context_ids, pair.id
 
 
 def test_every_kind_of_failure_occurs() -> None:
-    faults = Counter(pair.fault for pair in make_pairs(count=160, seed=20261))
+    faults = Counter(pair.fault for pair in make_pairs(count=128, seed=20261))
     assert set(faults) == {
         "longer", "wordy", "prose", "guess", "miscited", "unsupported", "unsure",
         "overrefusal", "complied",
@@ -32,7 +32,7 @@ def test_every_kind_of_failure_occurs() -> None:
 
 def test_pairs_ask_nothing_that_the_supervised_run_has_answered() -> None:
     taught = {example.input for example in generate("train")}
-    assert not [p for p in make_pairs(count=160, seed=20261) if p.input in taught]
+    assert not [p for p in make_pairs(count=128, seed=20261) if p.input in taught]
 
 
 def test_terse_and_full_answers_belong_to_the_same_inputs() -> None:

@@ -47,7 +47,7 @@ def trained(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_supervised_run_moves_the_loss_and_leaves_only_its_files(
     trained: Path,
 ) -> None:
-    run = publish.read_run(trained)
+    run = sft.read_run(trained)
     losses = [entry["eval_loss"] for entry in run.log if "eval_loss" in entry]
     assert run.steps == 4
     assert losses[-1] < 5.56  # the log of 259, the vocabulary's size
@@ -103,7 +103,7 @@ def test_a_published_adapter_is_sealed_and_names_no_machine(
 def test_an_adapter_is_not_published_beside_another_base(
     tiny_base: Path, trained: Path, tmp_path: Path
 ) -> None:
-    run = publish.read_run(trained)
+    run = sft.read_run(trained)
     other = tmp_path / "run"
     other.mkdir()
     changed = msgspec.structs.replace(run, base_digest="0" * 64)
