@@ -161,7 +161,11 @@ def fit(  # noqa: PLR0913 - one call assembles a run; each argument is one of it
     import shutil  # noqa: PLC0415 - beside its only use
 
     import torch  # noqa: PLC0415 - heavy, and absent where only data is made
-    from transformers import Trainer, TrainingArguments  # noqa: PLC0415 - as above
+    from transformers import (  # noqa: PLC0415 - as above
+        PrinterCallback,
+        Trainer,
+        TrainingArguments,
+    )
 
     from training.progress import Progress  # noqa: PLC0415 - imports transformers
 
@@ -215,6 +219,7 @@ def fit(  # noqa: PLR0913 - one call assembles a run; each argument is one of it
         ),
         callbacks=[Progress()],
     )
+    trainer.remove_callback(PrinterCallback)  # Progress says it for people
     trainer.train()
     shutil.rmtree(scratch, ignore_errors=True)
     log = [

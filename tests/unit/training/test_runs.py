@@ -66,9 +66,9 @@ def test_a_preference_run_goes_on_from_its_parent(
 ) -> None:
     out = tmp_path / "acme-behav-pref@v1"
     run = dpo.train(small("dpo"), base_dir=tiny_base, parent_dir=trained, out=out)
-    first = next(entry["loss"] for entry in run.log if "loss" in entry)
+    mean = next(entry["train_loss"] for entry in run.log if "train_loss" in entry)
     assert run.steps == 2
-    assert first == pytest.approx(0.693 + 0.2 * 5, abs=1.0)
+    assert 0 < mean < 5  # log 2 at the start, and half of the answers' loss
     name = publish.WEIGHTS
     assert (out / name).read_bytes() != (trained / name).read_bytes()
     assert json.loads((out / "adapter_config.json").read_text())["r"] == 16
