@@ -74,8 +74,10 @@ class Stack(NamedTuple):
         """Ask the control plane."""
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         auth = {"authorization": f"Bearer {key}"} | named
-        url = f"{self.admin_url}/admin/v1/{path}" if path[0] != "/" else (
-            self.admin_url + path
+        url = (
+            f"{self.admin_url}/admin/v1/{path}"
+            if path[0] != "/"
+            else (self.admin_url + path)
         )
         async with self.http.request(method, url, headers=auth, json=body) as answer:
             return await Reply.of(answer)
@@ -172,13 +174,15 @@ fallback = "base"
 @asynccontextmanager
 async def running(settings: Settings) -> AsyncGenerator[Stack]:
     """Run a gateway until the block ends."""
-    app = create_app(settings)
+    broken: list[str] = []
+    app = create_app(settings, on_broken=lambda: broken.append("a control loop"))
     async with (
         _served(app.data, settings) as url,
         _served(app.control, settings) as admin_url,
         aiohttp.ClientSession() as http,
     ):
         yield Stack(url, admin_url, http, app)
+    assert not broken, "see the log for what it died of"
 
 
 class _Server(uvicorn.Server):
