@@ -86,6 +86,11 @@ class Stack(NamedTuple):
         """Wait until an adapter is ready everywhere."""
         await self.until(lambda states: set(states) == {"ready"}, ref)
 
+    async def all_ready(self) -> None:
+        """Wait until both adapters are ready everywhere."""
+        for ref in ("acme-behav-lora@v1", "acme-behav-pref@v1"):
+            await self.ready(ref)
+
     async def until(self, accepts: Any, ref: str, *, within: float = 10.0) -> None:
         """Wait until an adapter's states on the replicas are accepted."""
         async with asyncio.timeout(within):

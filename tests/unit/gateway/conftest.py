@@ -42,6 +42,5 @@ def configured(tmp_path: Path, registry: Path, fake_vllm: FakeVllm) -> Configure
 async def stack(configured: Configured) -> AsyncIterator[Stack]:
     """A gateway whose adapters are ready."""
     async with running(configured()) as stack:
-        await stack.ready(LORA)
-        await stack.ready(PREF)
+        await stack.all_ready()
         yield stack

@@ -110,7 +110,7 @@ async def test_a_held_stream_is_kept_awake_and_fails_with_an_event(
     configured: Configured, fake_vllm: FakeVllm
 ) -> None:
     async with running(configured("[limits]\nkeepalive_seconds = 0.05")) as stack:
-        await stack.ready("acme-behav-lora@v1")
+        await stack.all_ready()
         fake_vllm.quirks = Quirks(first_token_delay=0.3)
         reply = await stack.assist(stream=True)
     assert reply.status == 200
@@ -123,7 +123,7 @@ async def test_a_second_question_may_mend_what_a_repair_may_not(
     configured: Configured, fake_vllm: FakeVllm
 ) -> None:
     async with running(configured("[surfaces.assist]\nreask = 1")) as stack:
-        await stack.ready("acme-behav-lora@v1")
+        await stack.all_ready()
         fake_vllm.quirks = saying("I would say 1.7 litres.", GOOD)
         reply = await stack.assist()
     assert reply.json["verdict"] == "reasked"
@@ -136,7 +136,7 @@ async def test_asking_again_never_turns_a_refusal_into_an_ok(
 ) -> None:
     refused = '{"status":"refused","answer":"no","citations":["S7"]}'
     async with running(configured("[surfaces.assist]\nreask = 1")) as stack:
-        await stack.ready("acme-behav-lora@v1")
+        await stack.all_ready()
         fake_vllm.quirks = saying(refused, GOOD)
         reply = await stack.assist()
     assert reply.code == "output_invalid"
@@ -146,7 +146,7 @@ async def test_a_constrained_surface_tells_the_engine_its_schema(
     configured: Configured, fake_vllm: FakeVllm
 ) -> None:
     async with running(configured('[surfaces.assist]\nmode = "constrained"')) as stack:
-        await stack.ready("acme-behav-lora@v1")
+        await stack.all_ready()
         reply = await stack.assist()
     assert reply.json["verdict"] == "constrained"
     sent = fake_vllm.completions[-1].body["response_format"]
