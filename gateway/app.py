@@ -12,7 +12,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import UTC, datetime
 from io import FileIO
@@ -43,8 +43,7 @@ from gateway.fleet import Fleet
 from gateway.live import Live, Present
 from gateway.pipeline.call import JsonSchemaFormat, ResponseFormat, Surface, Tenant
 from gateway.pipeline.route import Router
-from gateway.settings import Settings, load
-from gateway.settings import Surface as SurfaceSettings
+from gateway.settings import Settings, Surface as SurfaceSettings, load
 from gateway.telemetry.exposition import new_registry, render
 from gateway.telemetry.log import JsonLinesSink
 from gateway.telemetry.prometheus import PrometheusSink
@@ -104,7 +103,7 @@ def serve(config_paths: Sequence[Path]) -> int:
         settings = load(config_paths, os.environ)
         app = create_app(settings)
     except SettingsError as error:
-        print(f"wastegate: {error}", file=sys.stderr)
+        sys.stderr.write(f"wastegate: {error}\n")
         return 2
     planes = (
         (app.data, settings.gateway.listen),
@@ -118,7 +117,7 @@ def serve(config_paths: Sequence[Path]) -> int:
 def _parts(settings: Settings) -> Parts:
     flag = settings.flag
     first = FlagDocument(default=flag.default, lora=flag.lora, lora_pref=flag.lora_pref)
-    seed = seeded(first, dict(settings.generators))
+    seed = seeded(first, {**settings.generators})
     live = Live(seed)
     engine = settings.engine
     fleet = Fleet(
@@ -212,7 +211,7 @@ def _control_plane(settings: Settings, parts: Parts) -> FastAPI:
 
 def _lifespan(parts: Parts) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(app: FastAPI) -> AsyncGenerator[None]:
         await _planted(parts)
         loops = [
             asyncio.create_task(parts.refresher.run(every=_STORE_POLL)),
@@ -248,7 +247,7 @@ async def _planted(parts: Parts) -> None:
         await parts.refresher.refresh()
     except StoreError as error:
         # Static stability: the data plane serves the seed, the gauge shows the rest.
-        print(f"wastegate: starting without the store: {error}", file=sys.stderr)
+        _LOG.error("starting without the store: %s", error)
 
 
 def _readiness(parts: Parts) -> Readiness:
@@ -280,7 +279,7 @@ def _measure(parts: Parts) -> None:
         lora=flags.lora,
         lora_pref=flags.lora_pref,
     )
-    gauges.bindings(dict(present.bindings))
+    gauges.bindings({str(name): ref for name, ref in present.bindings.items()})
     gauges.count_in_flight(lambda: parts.fleet.in_flight)
     for member in parts.fleet.members:
         url = member.replica.url
@@ -333,7 +332,9 @@ def _surface(name: str, given: SurfaceSettings) -> Surface:
     except OSError as error:
         raise SettingsError(path, f"cannot be read: {error}") from error
     except SchemaError as error:
-        raise SettingsError(path, f"{given.schema} does not compile: {error}") from error
+        raise SettingsError(
+            path, f"{given.schema} does not compile: {error}"
+        ) from error
     told = ResponseFormat("json_schema", JsonSchemaFormat(name, msgspec.Raw(source)))
     return Surface(
         name=name,

@@ -151,9 +151,7 @@ class Fleet:
 
     def states(self, ref: str) -> Mapping[str, Slot]:
         """An adapter's slot by replica URL."""
-        return {
-            m.replica.url: m.slots[ref] for m in self.members if ref in m.slots
-        }
+        return {m.replica.url: m.slots[ref] for m in self.members if ref in m.slots}
 
     def _alive(self) -> list[Member]:
         alive = [member for member in self.members if member.alive]

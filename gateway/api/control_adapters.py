@@ -69,7 +69,11 @@ async def mount_adapter(
 
 def _refuse_unready(desk: Desk, ref: str, *, in_time: bool, waited: float) -> None:
     slots = desk.fleet.states(ref).items()
-    bad = [f"{url}: {s.state.value}, {s.reason}" for url, s in slots if s.state in _HOPELESS]
+    bad = [
+        f"{url}: {s.state.value}, {s.reason}"
+        for url, s in slots
+        if s.state in _HOPELESS
+    ]
     if bad:
         raise StateConflict(f"{ref} is not ready: {'; '.join(bad)}", param="ref")
     if not in_time:
@@ -115,7 +119,8 @@ async def get_replicas(desk: AtDesk, operator: Reader) -> dict[str, Any]:
         {
             "url": member.replica.url,
             "alive": member.alive,
-            "base_ready": member.alive and desk.fleet.base_name in member.observed.models,
+            "base_ready": member.alive
+            and desk.fleet.base_name in member.observed.models,
             "boot_epoch": member.observed.boot_epoch,
             "in_flight": member.in_flight,
             "models": sorted(member.observed.models),

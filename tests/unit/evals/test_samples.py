@@ -39,6 +39,7 @@ def test_a_generated_line_is_read_whole(tmp_path: Path) -> None:
         (LINE.replace(b'"user"', b'"query"'), "$.input"),
         (LINE.replace(b'["kb-1"]', b'["kb-7"]'), "output.citations"),
         (LINE.replace(b'"split":"test"', b'"split":"train"'), "split"),
+        (LINE.replace(b'"split":"test"', b'"split":"val"'), "split"),
         (LINE, "id"),
     ],
 )
@@ -71,15 +72,21 @@ def test_a_sample_sets_digest_ignores_order_and_sees_content(
 
 
 @pytest.mark.parametrize(
-    ("intent", "status", "expected"),
+    ("name", "intent", "status", "expected"),
     [
-        ("lookalike", "ok", True),
-        ("refuse", "ok", True),
-        ("refuse", "refused", False),
-        ("extract", "ok", False),
+        ("test-0001-extract-lookalike", "extract", "ok", True),
+        ("test-0001", "lookalike", "ok", True),
+        ("test-0001-refuse-lookalike", "refuse", "refused", False),
+        ("test-0001-extract-value", "extract", "ok", False),
     ],
 )
-def test_a_lookalike_tests_refusals_and_is_not_to_be_refused(
-    make_sample: Callable[..., Sample], intent: str, status: str, *, expected: bool
+def test_a_lookalike_is_named_one_and_is_not_to_be_refused(
+    make_sample: Callable[..., Sample],
+    name: str,
+    intent: str,
+    status: str,
+    *,
+    expected: bool,
 ) -> None:
-    assert make_sample(intent=intent, status=status).is_lookalike is expected
+    sample = make_sample(name, intent=intent, status=status)
+    assert sample.is_lookalike is expected
