@@ -9,9 +9,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from adapters.registry import Registry
-
 from adapters.errors import AdapterError
+from adapters.registry import Registry
 from dashboards.__main__ import main as dashboards
 
 
