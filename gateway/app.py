@@ -12,7 +12,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import UTC, datetime
 from io import FileIO
@@ -22,7 +22,6 @@ from typing import Final, NamedTuple
 import msgspec
 import uvloop
 from fastapi import FastAPI, Response
-from prometheus_client import CollectorRegistry
 from starlette.routing import Route
 
 from adapters.lifecycle import State
@@ -43,9 +42,8 @@ from gateway.fleet import Fleet
 from gateway.live import Live, Present
 from gateway.pipeline.call import JsonSchemaFormat, ResponseFormat, Surface, Tenant
 from gateway.pipeline.route import Router
-from gateway.settings import Settings, load
-from gateway.settings import Surface as SurfaceSettings
-from gateway.telemetry.exposition import new_registry, render
+from gateway.settings import Settings, Surface as SurfaceSettings, load
+from gateway.telemetry.exposition import Telemetry, new_registry, render
 from gateway.telemetry.log import JsonLinesSink
 from gateway.telemetry.prometheus import PrometheusSink
 from gateway.telemetry.record import AUTO, fan_out
@@ -80,19 +78,32 @@ class Parts(NamedTuple):
     seed: Present
     refresher: Refresher
     reconciler: Reconciler
-    telemetry: CollectorRegistry
+    telemetry: Telemetry
     gauges: StateGauges
     counters: PrometheusSink
 
 
-def create_app(settings: Settings) -> Application:
+def _terminate() -> None:
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def create_app(
+    settings: Settings, *, on_broken: Callable[[], None] = _terminate
+) -> Application:
     """Put a gateway together; nothing is opened yet.
+
+    Args:
+        settings: checked.
+        on_broken: called when a control loop has died of a defect; a gateway must
+            not go on as if it were tended, so the default ends the process.
 
     Raises:
         SettingsError: a schema does not compile, or the store's URL names none.
     """
     parts = _parts(settings)
-    return Application(_data_plane(settings, parts), _control_plane(settings, parts))
+    return Application(
+        _data_plane(settings, parts, on_broken), _control_plane(settings, parts)
+    )
 
 
 def serve(config_paths: Sequence[Path]) -> int:
@@ -104,7 +115,7 @@ def serve(config_paths: Sequence[Path]) -> int:
         settings = load(config_paths, os.environ)
         app = create_app(settings)
     except SettingsError as error:
-        print(f"wastegate: {error}", file=sys.stderr)
+        sys.stderr.write(f"wastegate: {error}\n")
         return 2
     planes = (
         (app.data, settings.gateway.listen),
@@ -118,7 +129,7 @@ def serve(config_paths: Sequence[Path]) -> int:
 def _parts(settings: Settings) -> Parts:
     flag = settings.flag
     first = FlagDocument(default=flag.default, lora=flag.lora, lora_pref=flag.lora_pref)
-    seed = seeded(first, dict(settings.generators))
+    seed = seeded(first, {**settings.generators})
     live = Live(seed)
     engine = settings.engine
     fleet = Fleet(
@@ -156,7 +167,9 @@ def _parts(settings: Settings) -> Parts:
     )
 
 
-def _data_plane(settings: Settings, parts: Parts) -> FastAPI:
+def _data_plane(
+    settings: Settings, parts: Parts, on_broken: Callable[[], None]
+) -> FastAPI:
     log = JsonLinesSink(FileIO(sys.stdout.fileno(), "ab", closefd=False), clock=_epoch)
     plane = Plane(
         keys=Keys(_tenants(settings)),
@@ -168,7 +181,7 @@ def _data_plane(settings: Settings, parts: Parts) -> FastAPI:
     )
     app = FastAPI(
         title="Wastegate",
-        lifespan=_lifespan(parts),
+        lifespan=_lifespan(parts, on_broken),
         docs_url=None,
         redoc_url=None,
         openapi_url=None,
@@ -210,16 +223,23 @@ def _control_plane(settings: Settings, parts: Parts) -> FastAPI:
     return app
 
 
-def _lifespan(parts: Parts) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+def _lifespan(
+    parts: Parts, on_broken: Callable[[], None]
+) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+    def ended(loop: asyncio.Task[None]) -> None:
+        if not loop.cancelled() and (error := loop.exception()) is not None:
+            _LOG.critical("a control loop died", exc_info=error)
+            on_broken()
+
     @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(app: FastAPI) -> AsyncGenerator[None]:
         await _planted(parts)
         loops = [
             asyncio.create_task(parts.refresher.run(every=_STORE_POLL)),
             asyncio.create_task(parts.reconciler.run()),
         ]
         for loop in loops:
-            loop.add_done_callback(_stop_if_broken)
+            loop.add_done_callback(ended)
         try:
             yield
         finally:
@@ -233,13 +253,6 @@ def _lifespan(parts: Parts) -> Callable[[FastAPI], AbstractAsyncContextManager[N
     return lifespan
 
 
-def _stop_if_broken(loop: asyncio.Task[None]) -> None:
-    """A gateway whose loops have died must not go on as if it were tended."""
-    if not loop.cancelled() and (error := loop.exception()) is not None:
-        _LOG.critical("a control loop died; stopping", exc_info=error)
-        os.kill(os.getpid(), signal.SIGTERM)
-
-
 async def _planted(parts: Parts) -> None:
     """Begin with what the store has; without a store, with the configuration."""
     change = Change("wastegate", "seed", "first start with this store", _now())
@@ -248,7 +261,7 @@ async def _planted(parts: Parts) -> None:
         await parts.refresher.refresh()
     except StoreError as error:
         # Static stability: the data plane serves the seed, the gauge shows the rest.
-        print(f"wastegate: starting without the store: {error}", file=sys.stderr)
+        _LOG.error("starting without the store: %s", error)
 
 
 def _readiness(parts: Parts) -> Readiness:
@@ -280,7 +293,7 @@ def _measure(parts: Parts) -> None:
         lora=flags.lora,
         lora_pref=flags.lora_pref,
     )
-    gauges.bindings(dict(present.bindings))
+    gauges.bindings({str(name): ref for name, ref in present.bindings.items()})
     gauges.count_in_flight(lambda: parts.fleet.in_flight)
     for member in parts.fleet.members:
         url = member.replica.url
@@ -333,7 +346,9 @@ def _surface(name: str, given: SurfaceSettings) -> Surface:
     except OSError as error:
         raise SettingsError(path, f"cannot be read: {error}") from error
     except SchemaError as error:
-        raise SettingsError(path, f"{given.schema} does not compile: {error}") from error
+        raise SettingsError(
+            path, f"{given.schema} does not compile: {error}"
+        ) from error
     told = ResponseFormat("json_schema", JsonSchemaFormat(name, msgspec.Raw(source)))
     return Surface(
         name=name,

@@ -14,11 +14,11 @@ from routing.audit import AuditEntry, Change, encodable
 from routing.errors import Conflict, Corrupt, StoreError, Unavailable
 
 __all__ = [
+    "MOST_ENTRIES",
     "AuditEntry",
     "Change",
     "Conflict",
     "Corrupt",
-    "MOST_ENTRIES",
     "Document",
     "Store",
     "StoreError",

@@ -72,7 +72,9 @@ def understand(exchange: Exchange, request: AssistRequest) -> Call:
     return call
 
 
-def _check_context(items: tuple[object, ...], ids: list[str], exchange: Exchange) -> None:
+def _check_context(
+    items: tuple[object, ...], ids: list[str], exchange: Exchange
+) -> None:
     most = exchange.plane.limits.context_items
     if len(items) > most:
         raise BadRequest(

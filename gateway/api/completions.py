@@ -28,7 +28,6 @@ from gateway.errors import BadRequest, UnknownModel
 from gateway.pipeline.answer import Answer, answer
 from gateway.pipeline.call import (
     Call,
-    ChatMessage,
     JsonSchemaFormat,
     ResponseFormat,
     Sampling,

@@ -1,5 +1,6 @@
 """Control plane: adapters and replicas."""
 
+import asyncio
 from typing import Annotated, Any, Final
 
 import msgspec
@@ -43,7 +44,15 @@ router = APIRouter(prefix="/admin/v1", tags=["adapters"])
 @router.get("/adapters")
 async def get_adapters(desk: AtDesk, operator: Reader) -> dict[str, Any]:
     """Every registered adapter, where it should be and where it is."""
-    return {"adapters": [_adapter(desk, each) for each in desk.registry.list()]}
+    registered = await asyncio.to_thread(desk.registry.list)
+    digests: dict[str, str | None] = {str(each.ref): each.digest for each in registered}
+    # One that is wanted and not registered is the first thing that ops look for.
+    wanted = dict.fromkeys(sorted(desk.live.present.mounted))
+    return {
+        "adapters": [
+            _adapter(desk, ref, digest) for ref, digest in (wanted | digests).items()
+        ]
+    }
 
 
 @router.post("/adapters")
@@ -64,12 +73,16 @@ async def mount_adapter(
 
     in_time = await work.until(settled, within=body.wait_seconds)
     _refuse_unready(desk, ref, in_time=in_time, waited=body.wait_seconds)
-    return _adapter(desk, registered)
+    return _adapter(desk, ref, registered.digest)
 
 
 def _refuse_unready(desk: Desk, ref: str, *, in_time: bool, waited: float) -> None:
     slots = desk.fleet.states(ref).items()
-    bad = [f"{url}: {s.state.value}, {s.reason}" for url, s in slots if s.state in _HOPELESS]
+    bad = [
+        f"{url}: {s.state.value}, {s.reason}"
+        for url, s in slots
+        if s.state in _HOPELESS
+    ]
     if bad:
         raise StateConflict(f"{ref} is not ready: {'; '.join(bad)}", param="ref")
     if not in_time:
@@ -115,7 +128,8 @@ async def get_replicas(desk: AtDesk, operator: Reader) -> dict[str, Any]:
         {
             "url": member.replica.url,
             "alive": member.alive,
-            "base_ready": member.alive and desk.fleet.base_name in member.observed.models,
+            "base_ready": member.alive
+            and desk.fleet.base_name in member.observed.models,
             "boot_epoch": member.observed.boot_epoch,
             "in_flight": member.in_flight,
             "models": sorted(member.observed.models),
@@ -132,13 +146,12 @@ def _registered(desk: Desk, text: str) -> Registered:
         raise NotFound(str(error), param="ref") from error
 
 
-def _adapter(desk: Desk, registered: Registered) -> dict[str, Any]:
-    ref = str(registered.ref)
+def _adapter(desk: Desk, ref: str, digest: str | None) -> dict[str, Any]:
     present = desk.live.present
     slots = desk.fleet.states(ref)
     return {
         "ref": ref,
-        "digest": registered.digest,
+        "digest": digest,
         "desired": "mounted" if ref in present.mounted else "absent",
         "bound_to": [name for name, bound in present.bindings.items() if bound == ref],
         "replicas": [

@@ -166,7 +166,9 @@ def request_id(scope: Scope) -> str:
     return f"req_{secrets.token_hex(12)}"
 
 
-def unit_of(surface: Surface, exchange: Exchange, conversation: str | None) -> str | None:
+def unit_of(
+    surface: Surface, exchange: Exchange, conversation: str | None
+) -> str | None:
     """What the canary sticks to; none where a conversation is expected and missing."""
     if surface.unit == "tenant":
         return exchange.tenant.name

@@ -2,7 +2,7 @@
 
 import asyncio
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -17,7 +17,7 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 def protocol(limits: Limits) -> type[HttpToolsProtocol]:
-    """uvicorn's HTTP protocol with the two limits that it lacks on the way in."""
+    """Uvicorn's HTTP protocol with the two limits that it lacks on the way in."""
 
     class BoundedProtocol(HttpToolsProtocol):
         """Closes connections that stay silent, and refuses endless headers."""
@@ -54,7 +54,7 @@ class _Server(uvicorn.Server):
     """A uvicorn server that leaves the signals to whoever runs several."""
 
     @contextmanager
-    def capture_signals(self) -> Iterator[None]:
+    def capture_signals(self) -> Generator[None]:
         yield
 
 

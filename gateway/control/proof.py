@@ -109,7 +109,9 @@ async def _first_token(replica: Replica, model: str, probe: str) -> _Token:
         answer = _DECODER.decode(await replica.complete(body))
         token = answer.choices[0].logprobs.content[0]
     except (msgspec.DecodeError, IndexError) as error:
-        raise UpstreamError(f"the probe's answer has no log-probabilities: {error}") from error
+        raise UpstreamError(
+            f"the probe's answer has no log-probabilities: {error}"
+        ) from error
     if answer.model != model:
         raise UpstreamError(f"asked {model}, but {answer.model!r} answered the probe")
     return token

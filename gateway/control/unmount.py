@@ -43,9 +43,7 @@ class Worker(Protocol):
         """Look at once."""
         ...
 
-    def until(
-        self, condition: Callable[[], bool], *, within: float
-    ) -> Awaitable[bool]:
+    def until(self, condition: Callable[[], bool], *, within: float) -> Awaitable[bool]:
         """Wait for a condition on the fleet; whether it came true in time."""
         ...
 

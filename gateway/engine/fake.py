@@ -26,6 +26,7 @@ EPOCH: Final = 1_760_000_000.0
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 _POLL: Final = 0.01
+_BACKLOG: Final = 2_048  # as uvicorn under vLLM
 
 
 class FakeVllm:
@@ -123,7 +124,7 @@ class FakeVllm:
             app, handler_cancellation=True, access_log=None, shutdown_timeout=0.01
         )
         await self._runner.setup()
-        site = web.TCPSite(self._runner, "127.0.0.1", self._port)
+        site = web.TCPSite(self._runner, "127.0.0.1", self._port, backlog=_BACKLOG)
         await site.start()
         self._port = self._runner.addresses[0][1]
 

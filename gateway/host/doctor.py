@@ -7,7 +7,7 @@ import msgspec
 
 from gateway.host import machine, process
 from gateway.host.config import StackConfig, port_of
-from gateway.host.layout import Layout
+from gateway.host.layout import BASE_RECORD, Layout
 from gateway.host.machine import GIB, Machine, Port
 
 _MEMORY: Final = 6 * GIB
@@ -144,7 +144,7 @@ def judge_files(
     """Say which environments and models are there."""
     here = circumstances.engine_here
     model = layout.model(config.engine.base)
-    present = (model / "config.json").is_file()
+    present = (model / BASE_RECORD).is_file()
     rows = [
         _environment(layout, "gateway", ".venv", needed=True),
         _environment(layout, "engine", ".venv-engine", needed=here),

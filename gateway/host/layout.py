@@ -12,6 +12,9 @@ OVERLAY: Final = "var/local.toml"
 ENV_FILE: Final = "var/local.env"
 """Written by `up`, read by the command line: addresses and keys."""
 
+BASE_RECORD: Final = "base.json"
+"""Written last into a base model's directory: with it, the model is complete."""
+
 PRIVATE: Final = 0o600
 
 

@@ -1,12 +1,11 @@
 """Waiting for a stack to be ready, and saying meanwhile what it is busy with."""
 
 import http.client
-import json
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
-from typing import Any, Final, cast
+from typing import Final
 
 import msgspec
 
@@ -114,20 +113,24 @@ def _because(reason: str | None) -> str:
     return f": {reason}" if reason else ""
 
 
+class _Error(msgspec.Struct, frozen=True):
+    message: str = ""
+
+
+class _Explained(msgspec.Struct, frozen=True):
+    """The bodies of /readyz (what is missing) and of an error, in one."""
+
+    missing: tuple[str, ...] = ()
+    error: _Error = _Error()
+
+
 def _reason(body: bytes) -> str:
-    """Take the sentence out of an error body, if there is one."""
+    """Take what people want to read out of a body, if there is anything."""
     try:
-        document: Any = json.loads(body)
-    except ValueError:
+        found = msgspec.json.decode(body, type=_Explained)
+    except msgspec.DecodeError:
         return ""
-    if isinstance(document, dict):
-        fields = cast("dict[str, Any]", document)
-        for key in ("message", "reason", "detail"):
-            if isinstance(fields.get(key), str):
-                return f": {fields[key]}"
-        if isinstance(fields.get("error"), dict):
-            return _reason(json.dumps(fields["error"]).encode())
-    return ""
+    return _because("; ".join(found.missing) or found.error.message)
 
 
 def wait(watch: Watch, deadline: float, tell: Callable[[str], None]) -> None:

@@ -2,16 +2,20 @@
 
 from pathlib import Path
 
+import msgspec
+
 from adapters.errors import AdapterError
 from gateway.host.errors import StepFailedError
 
 
-def register(shipped: Path, registry: Path) -> list[str]:
+def register(shipped: Path, registry: Path, base: Path | None) -> list[str]:
     """Register every adapter under a directory; what is registered stays so.
 
     Args:
         shipped: holds one directory an adapter, each with its manifest.
         registry: the registry's root; made when it is not there.
+        base: the base model that will serve them, to check them against; None when
+            another machine has it.
 
     Returns:
         One line for each adapter.
@@ -19,21 +23,30 @@ def register(shipped: Path, registry: Path) -> list[str]:
     Raises:
         StepFailedError: one of them was refused.
     """
-    manifests = sorted(shipped.glob("*/manifest.json"))
-    if not manifests:
-        return ["none are shipped"]
-    from adapters.registry import Registry  # noqa: PLC0415 - `down` does without it
+    told = [
+        _register_one(manifest.parent, registry, base)
+        for manifest in sorted(shipped.glob("*/manifest.json"))
+    ]
+    return told or ["none are shipped"]
 
-    registry.mkdir(parents=True, exist_ok=True)
-    books = Registry(registry)
-    told: list[str] = []
-    for manifest in manifests:
-        try:
-            entry = books.add(manifest.parent)
-        except AdapterError as error:
-            raise StepFailedError(
-                f"{manifest.parent.name} cannot be registered: {error}",
-                f"restore {manifest.parent} (git checkout), or clear {registry}",
-            ) from error
-        told.append(f"{entry.ref} is registered ({entry.digest[:12]})")
-    return told
+
+def _register_one(source: Path, registry: Path, base: Path | None) -> str:
+    # Imported here, since `down` and `doctor` must do without it.
+    from adapters import preflight  # noqa: PLC0415
+    from adapters.base import load_base  # noqa: PLC0415
+    from adapters.registry import Registry  # noqa: PLC0415
+
+    def check(stage: Path) -> None:
+        if base is not None:
+            config = msgspec.json.decode((base / "config.json").read_bytes())
+            digest = load_base(base).digest
+            preflight.check(stage, config, digest, preflight.Limits())
+
+    try:
+        entry = Registry(registry).add(source, check)
+    except (AdapterError, OSError) as error:
+        raise StepFailedError(
+            f"{source.name} cannot be registered: {error}",
+            f"restore {source} (git checkout), or remove {registry}, and run make up",
+        ) from error
+    return f"{entry.ref} is registered ({entry.digest[:12]})"

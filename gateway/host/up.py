@@ -28,7 +28,7 @@ from gateway.host.errors import (
     MissingPieceError,
     StepFailedError,
 )
-from gateway.host.layout import Layout
+from gateway.host.layout import BASE_RECORD, Layout
 from gateway.host.narrator import Narrator
 
 STEPS: Final = 6
@@ -194,7 +194,7 @@ def _check(layout: Layout, order: Order) -> None:
 
 def _base_model(layout: Layout, config: StackConfig, narrator: Narrator) -> None:
     target = layout.model(config.engine.base)
-    if (target / "config.json").is_file():
+    if (target / BASE_RECORD).is_file():
         narrator.note(f"{config.engine.base} is there")
         return
     argv = [str(layout.engine_python), "-m", "training", "base", "--out", str(target)]
@@ -214,9 +214,13 @@ def _base_model(layout: Layout, config: StackConfig, narrator: Narrator) -> None
 
 
 def _adapters(layout: Layout, config: StackConfig, narrator: Narrator) -> None:
-    for line in shipped.register(
-        layout.root / "models", layout.root / config.registry.path
-    ):
+    base = layout.model(config.engine.base)
+    told = shipped.register(
+        layout.root / "models",
+        layout.root / config.registry.path,
+        base if (base / BASE_RECORD).is_file() else None,
+    )
+    for line in told:
         narrator.note(line)
 
 
