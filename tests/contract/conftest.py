@@ -11,6 +11,8 @@ from gateway.engine.fake_quirks import Quirks
 from gateway.engine.port import Replica, Timeouts
 from gateway.engine.vllm import VllmReplica
 
+NAME = "acme-contract@v1"
+"""What the tests load, and all that is unloaded: the engine may serve others too."""
 MODELS = Path(__file__).resolve().parents[2] / "models"
 
 
@@ -19,6 +21,8 @@ class Engine(msgspec.Struct, frozen=True):
 
     replica: Replica
     base: str
+    name: str
+    """Free for the adapter."""
     adapter: Path
     patience: float
     """Seconds within which it gets around to noticing things."""
@@ -34,14 +38,13 @@ async def engine(
         (adapter / "adapter_config.json").write_text("{}")
         async with FakeVllm(quirks=Quirks(chunk_delay=0.005)) as fake:
             replica = VllmReplica(fake.url, Timeouts(connect=30.0))
-            yield Engine(replica, fake.base, adapter, patience=20.0)
+            yield Engine(replica, fake.base, NAME, adapter, patience=20.0)
             await replica.aclose()
         return
     real = request.getfixturevalue("real_vllm")
     replica = VllmReplica(real.url, Timeouts())
-    yield Engine(replica, real.base, _shipped(tmp_path), patience=20.0)
-    for name in (await replica.observe()).models - {real.base}:
-        await replica.unload(name)
+    yield Engine(replica, real.base, NAME, _shipped(tmp_path), patience=20.0)
+    await replica.unload(NAME)
     await replica.aclose()
 
 
