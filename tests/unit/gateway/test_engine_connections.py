@@ -29,7 +29,7 @@ async def drain(replica: Replica) -> int:
 
 @pytest.fixture
 async def replica(fake_vllm: FakeVllm) -> AsyncIterator[Replica]:
-    found = VllmReplica(fake_vllm.url, Timeouts())
+    found = VllmReplica(fake_vllm.url, Timeouts(connect=30.0))
     yield found
     await found.aclose()
 
