@@ -16,7 +16,7 @@ TEXT: Final = st.text(
 )
 IDS: Final = ("S1", "S2", "S3", "it's", 'a"b')
 
-_ASSIST: Final = {
+CITING: Final = {
     "type": "object",
     "properties": {
         "status": {"enum": ["ok", "uncertain", "refused"]},
@@ -79,7 +79,7 @@ def _compiled(document: object) -> Schema:
 
 _PAIRS: Final[tuple[tuple[Schema, st.SearchStrategy[Any]], ...]] = (
     (
-        _compiled(_ASSIST),
+        _compiled(CITING),
         st.fixed_dictionaries(
             {
                 "status": st.sampled_from(["ok", "uncertain", "refused"]),

@@ -11,9 +11,11 @@ import pytest
 from hypothesis import assume, given, settings, strategies as st
 
 from structured.check import check
+from structured.closing import openers
 from structured.outcome import Accepted, Rejected
 from structured.schema import Schema, compile_schema
 from tests.unit.structured.cases import (
+    CITING,
     CORRUPTIONS,
     IDS,
     LOSES_QUOTES,
@@ -60,7 +62,7 @@ def test_a_cut_text_never_yields_a_success(case: Case, at: int) -> None:
     assert (outcome.stage, outcome.code) == ("gate", "truncated")
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=30)
 @given(cases())
 def test_a_prefix_that_claims_to_be_complete_is_refused_or_whole(case: Case) -> None:
     raw = case.text.encode()
@@ -72,7 +74,7 @@ def test_a_prefix_that_claims_to_be_complete_is_refused_or_whole(case: Case) -> 
 
 
 @pytest.mark.parametrize("name", CORRUPTIONS)
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=25)
 @given(case=cases(), at=AT)
 def test_no_corruption_is_silently_wrong(name: str, case: Case, at: int) -> None:
     raw = CORRUPTIONS[name](case.text.encode(), at)
@@ -88,15 +90,14 @@ def test_no_corruption_is_silently_wrong(name: str, case: Case, at: int) -> None
 def test_a_text_with_one_reading_comes_back_exactly(
     name: str, case: Case, at: int
 ) -> None:
-    assume(isinstance(case.value, dict) and case.value)
-    document = cast("object", case.schema.document)
-    assume(isinstance(document, dict) and document["type"] == "object")
+    assume(case.text.startswith("{") and openers(case.schema.document) == "{")
+    assume(case.value != {})
     raw = ONE_READING[name](case.text.encode(), at)
     assert judge(case, raw, run(raw, case.schema)) == "exact"
 
 
 @pytest.mark.parametrize("name", CORRUPTIONS)
-@settings(deadline=None, max_examples=30)
+@settings(deadline=None, max_examples=15)
 @given(case=cases(), at=AT)
 def test_what_was_repaired_is_valid_and_stays_as_it_is(
     name: str, case: Case, at: int
@@ -117,7 +118,7 @@ def test_what_was_repaired_is_valid_and_stays_as_it_is(
 def test_citations_come_from_the_text_and_from_the_context(
     case: Case, name: str, at: int, context: frozenset[str]
 ) -> None:
-    assume(isinstance(case.value, dict) and "citations" in case.value)
+    assume(case.schema.document == CITING)
     given_ids = cast("dict[str, list[str]]", case.value)["citations"]
     raw = CORRUPTIONS[name](case.text.encode(), at)
     outcome = check(
@@ -139,9 +140,9 @@ def test_any_text_around_changes_nothing_or_is_refused(
     assert outcome not in ("silently wrong", "flagged")
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=100)
 @given(
-    st.text(st.sampled_from("{}[]:,\"'“”‘’\\ \n\0abTrue1-.e`/"), max_size=60),
+    st.text(st.sampled_from("{}[]:,\"'“”‘’\\ \n\0abTrue1-.e`/"), max_size=60),  # noqa: RUF001 (typographic quotes are the subject)
     st.sampled_from([b'{"type":"object"}', b"true", b'{"type":"array"}']),
 )
 def test_any_text_has_an_outcome(text: str, source: bytes) -> None:

@@ -46,7 +46,8 @@ def test_a_reference_inside_the_document_is_followed() -> None:
             "$ref": "#/$defs/tree",
         }
     )
-    assert schema.errors([[], [[]]]) is None
+    nested: list[list[list[int]]] = [[], [[]]]
+    assert schema.errors(nested) is None
     assert schema.errors([[], [1]]) is not None
 
 
