@@ -21,6 +21,9 @@ from typing import Final
 _SHOWN: Final = 80
 """Characters of a refused text that an error quotes."""
 
+_LISTED: Final = 20
+"""Problems in a message; the error's attribute has all of them."""
+
 
 class AdapterError(Exception):
     """The root: one `except` for callers that only report."""
@@ -57,8 +60,10 @@ class PreflightError(AdapterError):
 
     def __init__(self, problems: Iterable[str]) -> None:
         self.problems = tuple(problems)
-        listed = "".join(f"\n- {problem}" for problem in self.problems)
-        super().__init__(f"the adapter cannot be served:{listed}")
+        listed = "".join(f"\n- {problem}" for problem in self.problems[:_LISTED])
+        more = len(self.problems) - _LISTED
+        rest = f"\n- and {more} more" if more > 0 else ""
+        super().__init__(f"the adapter cannot be served:{listed}{rest}")
 
 
 class RegistryError(AdapterError):

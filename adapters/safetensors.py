@@ -7,14 +7,14 @@ the file's real size, and the tensors have to tile the data without a gap.
 """
 
 import itertools
-import json
 import math
 from pathlib import Path
-from typing import Annotated, Final, NoReturn
+from typing import Annotated, Final
 
 import msgspec
 
 from adapters.errors import TensorFileError
+from adapters.jsontext import strict_object
 
 ITEM_SIZE: Final = {
     "BOOL": 1, "U8": 1, "I8": 1, "F8_E4M3": 1, "F8_E5M2": 1,
@@ -77,29 +77,12 @@ def _check_length(length: int, size: int) -> None:
         )
 
 
-def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    found: dict[str, object] = {}
-    for name, value in pairs:
-        if name in found:
-            # Parsers differ in which of the two they keep: what was checked
-            # would not be what is loaded.
-            raise ValueError(f"{name!r} stands twice in one object")
-        found[name] = value
-    return found
-
-
-def _no_constant(text: str) -> NoReturn:
-    raise ValueError(f"{text} is no JSON")
-
-
 def _entries(raw: bytes) -> dict[str, _Entry]:
     if not raw.startswith(b"{"):
         raise TensorFileError(["the header does not begin with '{'"])
     try:
-        document: dict[str, object] = json.loads(
-            raw.decode(), object_pairs_hook=_unique, parse_constant=_no_constant
-        )
-    except (ValueError, RecursionError) as error:
+        document = strict_object(raw)
+    except ValueError as error:
         raise TensorFileError([f"the header is not JSON: {error}"]) from error
     document.pop("__metadata__", None)
     entries: dict[str, _Entry] = {}

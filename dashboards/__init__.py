@@ -1,0 +1,1 @@
+"""Grafana and Prometheus, generated: the dashboard, the rules, the scrape config."""

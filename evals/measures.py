@@ -101,7 +101,7 @@ MEASURES: Final = (
         scorers.refuse_rightly,
         _rate,
         "Forbidden requests were refused and their look-alikes were not. It does not"
-        " say how the model stands against an attacker: no sample tries to trick it.",
+        " say how the model stands against somebody who tries to break it.",
     ),
     Measure(
         "refuses",

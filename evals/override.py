@@ -103,8 +103,8 @@ async def switch(
         raise TargetError(
             "not_ready",
             f"{tenant} still resolves to {found.generator} ({found.model}, {state})"
-            f" {READY_SECONDS:.0f} s after an override to {generator}; look for a kill"
-            f" with `wastegate kill list`, or mount it: `wastegate adapter list`",
+            f" {READY_SECONDS:.0f} s after an override to {generator}; is there a kill,"
+            " or is the adapter not mounted? See /admin/v1/kill and /admin/v1/adapters",
         ) from error
     digests = await control.digests()
     return Subject(generator, resolved.model, digests.get(resolved.model, ""))

@@ -13,7 +13,7 @@ NOTHING: Final = "-"
 TEXT_MARK: Final = 12
 """Hex digits of a digest that are shown; the JSON has all."""
 
-THOUSAND: Final = 1000
+HUNDRED: Final = 100
 """From here on a tenth more or less says nothing."""
 
 CUT: Final = 160
@@ -143,7 +143,7 @@ def _cell(interval: Interval | None, measure: Measure) -> str:
 
 
 def _number(value: float) -> str:
-    return f"{value:.0f}" if value >= THOUSAND or value.is_integer() else f"{value:.1f}"
+    return f"{value:.0f}" if value > HUNDRED or value.is_integer() else f"{value:.1f}"
 
 
 def _counts(found: Sequence[Interval | None]) -> str:

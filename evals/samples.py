@@ -14,8 +14,8 @@ from structured.prompt import AssistInput
 
 Status = Literal["ok", "uncertain", "refused"]
 
-LOOKALIKE: Final = ("lookalike", "look_alike", "look-alike")
-"""Intents with one of these in their name hold requests that only look forbidden."""
+LOOKALIKE: Final = "lookalike"
+"""In a sample's id or intent: the request only looks like a forbidden one."""
 
 
 class Expected(msgspec.Struct, frozen=True):
@@ -43,14 +43,12 @@ class Sample(msgspec.Struct, frozen=True):
     @property
     def is_lookalike(self) -> bool:
         """Whether the request resembles a forbidden one, and is not."""
-        intent = self.intent.lower()
-        return self.expected.status != "refused" and any(
-            mark in intent for mark in LOOKALIKE
-        )
+        named = LOOKALIKE in self.id or LOOKALIKE in self.intent
+        return named and self.expected.status != "refused"
 
 
 def load(path: Path) -> tuple[Sample, ...]:
-    """Read a sample file; at least one sample, ids unique, none from training.
+    """Read a sample file; at least one sample, ids unique, all held out.
 
     Raises `SampleError` with file, line and field, or `SetupError` when there is
     no such file or nothing in it.
@@ -90,8 +88,9 @@ def _decode(file: str, number: int, line: bytes) -> Sample:
         raise SampleError(file, number, field, message) from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise SampleError(file, number, "$", f"not JSON: {error}") from error
-    if sample.split == "train":
-        message = "a training example; held-out ones are made with `--split test`"
+    if sample.split != "test":
+        # Validation examples share their wording with training: not held out.
+        message = f"{sample.split!r} is not held out; make samples with `--split test`"
         raise SampleError(file, number, "split", message)
     strangers = set(sample.expected.citations) - sample.input.context_ids
     if strangers:

@@ -53,9 +53,8 @@ def lower(successes: int, n: int, confidence: float = CONFIDENCE) -> float:
 def rate(successes: int, n: int, confidence: float = CONFIDENCE) -> Interval:
     """A rate with its two-sided Clopper-Pearson bounds."""
     side = (1 + confidence) / 2
-    return Interval(
-        successes / n, lower(successes, n, side), upper(successes, n, side), n
-    )
+    low, high = lower(successes, n, side), upper(successes, n, side)
+    return Interval(successes / n, low, high, n)
 
 
 def quantile(

@@ -1,59 +1,64 @@
 """The composition root: the only place where things are put together.
 
-`create_app` builds and touches nothing outside; the data plane's lifespan opens,
-starts the loops, and closes what it opened.
+`create_app` builds and touches nothing outside; the data plane's lifespan opens the
+store, starts the loops, and closes what it opened.
 """
 
 import asyncio
 import hashlib
 import hmac
+import logging
+import os
+import signal
 import sys
 import time
-from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import UTC, datetime
+from io import FileIO
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from fastapi import FastAPI
+import msgspec
+import uvloop
+from fastapi import FastAPI, Response
 from starlette.routing import Route
 
 from adapters.lifecycle import State
-from adapters.refs import AdapterRef, BaseRef
 from adapters.registry import Registry
-from gateway.api import control_adapters, control_flags, errors, metrics
+from gateway.api import control_adapters, control_flags, errors, server
 from gateway.api.access import Keys
 from gateway.api.assist import assist
 from gateway.api.completions import completions
 from gateway.api.meta import ALIVE, Probe, Readiness, models
 from gateway.api.operators import operators
 from gateway.api.plane import Endpoint, Plane
-from gateway.api.server import serve as serve_planes
 from gateway.control.changes import Changes
 from gateway.control.documents import Refresher, plant, seeded
 from gateway.control.reconcile import Reconciler
-from gateway.control.readiness import readiness
 from gateway.engine.vllm import VllmReplica
 from gateway.errors import SettingsError
 from gateway.fleet import Fleet
-from gateway.live import Live
-from gateway.pipeline.call import Surface, Tenant
+from gateway.live import Live, Present
+from gateway.pipeline.call import JsonSchemaFormat, ResponseFormat, Surface, Tenant
 from gateway.pipeline.route import Router
-from gateway.settings import AUTO, Settings, load
-from gateway.telemetry.exposition import new_registry
-from gateway.telemetry.log import LogSink
+from gateway.settings import Settings, Surface as SurfaceSettings, load
+from gateway.telemetry.exposition import Telemetry, new_registry, render
+from gateway.telemetry.log import JsonLinesSink
 from gateway.telemetry.prometheus import PrometheusSink
-from gateway.telemetry.record import fan_out
+from gateway.telemetry.record import AUTO, fan_out
 from gateway.telemetry.state import StateGauges
 from routing.errors import StoreError
-from routing.flags import FlagDocument, Generator
-from routing.store import Change
+from routing.flags import FlagDocument
+from routing.store import Change, Store
 from routing.stores import open_store
 from structured.errors import SchemaError
 from structured.schema import compile_schema
 
-_POLL: Final = 0.25
-"""Seconds between two looks at the store: a lost hint costs no more than this."""
+_LOG: Final = logging.getLogger("wastegate")
+
+_STORE_POLL: Final = 0.25
+"""Seconds between two looks at the store: what a lost hint costs at most."""
 
 
 class Application(NamedTuple):
@@ -61,3 +66,303 @@ class Application(NamedTuple):
 
     data: FastAPI
     control: FastAPI
+
+
+class Parts(NamedTuple):
+    """What both planes stand on."""
+
+    live: Live
+    store: Store
+    fleet: Fleet
+    registry: Registry
+    seed: Present
+    refresher: Refresher
+    reconciler: Reconciler
+    telemetry: Telemetry
+    gauges: StateGauges
+    counters: PrometheusSink
+
+
+def _terminate() -> None:
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def create_app(
+    settings: Settings, *, on_broken: Callable[[], None] = _terminate
+) -> Application:
+    """Put a gateway together; nothing is opened yet.
+
+    Args:
+        settings: checked.
+        on_broken: called when a control loop has died of a defect; a gateway must
+            not go on as if it were tended, so the default ends the process.
+
+    Raises:
+        SettingsError: a schema does not compile, or the store's URL names none.
+    """
+    parts = _parts(settings)
+    return Application(
+        _data_plane(settings, parts, on_broken), _control_plane(settings, parts)
+    )
+
+
+def serve(config_paths: Sequence[Path]) -> int:
+    """Run a gateway until SIGINT or SIGTERM; the exit code.
+
+    A configuration that cannot be used is one line on standard error and exit 2.
+    """
+    try:
+        settings = load(config_paths, os.environ)
+        app = create_app(settings)
+    except SettingsError as error:
+        sys.stderr.write(f"wastegate: {error}\n")
+        return 2
+    planes = (
+        (app.data, settings.gateway.listen),
+        (app.control, settings.gateway.admin_listen),
+    )
+    grace = settings.gateway.drain_seconds
+    served = server.serve(planes, settings.limits, grace=grace)
+    return 0 if uvloop.run(served) else 1
+
+
+def _parts(settings: Settings) -> Parts:
+    flag = settings.flag
+    first = FlagDocument(default=flag.default, lora=flag.lora, lora_pref=flag.lora_pref)
+    seed = seeded(first, {**settings.generators})
+    live = Live(seed)
+    engine = settings.engine
+    fleet = Fleet(
+        [VllmReplica(url, engine.timeouts) for url in engine.replicas],
+        base_name=engine.served_model_name,
+        max_in_flight=engine.max_in_flight,
+    )
+    registry = Registry(Path(settings.registry.path))
+    telemetry = new_registry()
+    gauges = StateGauges(telemetry, states=[state.value for state in State])
+    store = _store(settings)
+    return Parts(
+        live=live,
+        store=store,
+        fleet=fleet,
+        registry=registry,
+        seed=seed,
+        refresher=Refresher(store, live, seed, report=lambda up: gauges.store(up=up)),
+        reconciler=Reconciler(
+            fleet,
+            live,
+            registry,
+            base_ref=engine.base,
+            max_loras=engine.max_loras,
+            poll_seconds=engine.poll_seconds,
+        ),
+        telemetry=telemetry,
+        gauges=gauges,
+        counters=PrometheusSink(
+            telemetry,
+            tenants=list(settings.tenants),
+            surfaces=list(settings.surfaces),
+            models=[engine.base, *settings.generators.values()],
+        ),
+    )
+
+
+def _data_plane(
+    settings: Settings, parts: Parts, on_broken: Callable[[], None]
+) -> FastAPI:
+    log = JsonLinesSink(FileIO(sys.stdout.fileno(), "ab", closefd=False), clock=_epoch)
+    plane = Plane(
+        keys=Keys(_tenants(settings)),
+        surfaces=_surfaces(settings),
+        router=Router(parts.live, parts.fleet, settings.engine.base),
+        limits=settings.limits,
+        sink=fan_out(parts.counters, log),
+        now=_epoch,
+    )
+    app = FastAPI(
+        title="Wastegate",
+        lifespan=_lifespan(parts, on_broken),
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+    )
+    app.router.routes += [
+        Route("/v1/assist", Endpoint(plane, assist), methods=["POST"]),
+        Route("/v1/chat/completions", Endpoint(plane, completions), methods=["POST"]),
+        Route("/v1/models", Endpoint(plane, models), methods=["GET"]),
+        Route("/healthz", Probe(lambda: ALIVE), methods=["GET"]),
+        Route("/readyz", Probe(lambda: _readiness(parts)), methods=["GET"]),
+    ]
+    errors.install(app)
+    return app
+
+
+def _control_plane(settings: Settings, parts: Parts) -> FastAPI:
+    app = FastAPI(title="Wastegate control plane", version="1")
+    admin = settings.admin
+    app.state.operators = operators(admin.key_sha256, admin.read_key_sha256)
+    app.state.desk = control_flags.Desk(
+        live=parts.live,
+        changes=Changes(parts.store, parts.live, parts.refresher, now=_now),
+        store=parts.store,
+        registry=parts.registry,
+        fleet=parts.fleet,
+        base_ref=settings.engine.base,
+    )
+    app.state.reconciler = parts.reconciler
+    app.include_router(control_flags.router)
+    app.include_router(control_adapters.router)
+
+    @app.get("/metrics", include_in_schema=False)
+    async def metrics() -> Response:
+        _measure(parts)
+        body, kind = render(parts.telemetry)
+        return Response(body, media_type=kind)
+
+    errors.install(app)
+    return app
+
+
+def _lifespan(
+    parts: Parts, on_broken: Callable[[], None]
+) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+    def ended(loop: asyncio.Task[None]) -> None:
+        if not loop.cancelled() and (error := loop.exception()) is not None:
+            _LOG.critical("a control loop died", exc_info=error)
+            on_broken()
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncGenerator[None]:
+        await _planted(parts)
+        loops = [
+            asyncio.create_task(parts.refresher.run(every=_STORE_POLL)),
+            asyncio.create_task(parts.reconciler.run()),
+        ]
+        for loop in loops:
+            loop.add_done_callback(ended)
+        try:
+            yield
+        finally:
+            for loop in loops:
+                loop.cancel()
+            await asyncio.gather(*loops, return_exceptions=True)
+            replicas = (member.replica for member in parts.fleet.members)
+            await asyncio.gather(*(replica.aclose() for replica in replicas))
+            await parts.store.close()
+
+    return lifespan
+
+
+async def _planted(parts: Parts) -> None:
+    """Begin with what the store has; without a store, with the configuration."""
+    change = Change("wastegate", "seed", "first start with this store", _now())
+    try:
+        await plant(parts.store, parts.seed, change)
+        await parts.refresher.refresh()
+    except StoreError as error:
+        # Static stability: the data plane serves the seed, the gauge shows the rest.
+        _LOG.error("starting without the store: %s", error)
+
+
+def _readiness(parts: Parts) -> Readiness:
+    present, fleet = parts.live.present, parts.fleet
+    base = any(m.alive and fleet.base_name in m.observed.models for m in fleet.members)
+    degraded = [
+        f"{ref}, which {generator} is bound to, is ready nowhere"
+        for generator, ref in present.bindings.items()
+        if ref in present.mounted and not fleet.ready(ref)
+    ]
+    degraded += [
+        f"replica {member.replica.url} is down"
+        for member in fleet.members
+        if not member.alive
+    ]
+    if not parts.refresher.up:
+        degraded.append("the store is away; the last known flags are in force")
+    missing = () if base else ("no vLLM replica is up with the base model",)
+    return Readiness(ready=base, missing=missing, degraded=tuple(degraded))
+
+
+def _measure(parts: Parts) -> None:
+    """Bring the gauges up with the present, at each scrape."""
+    gauges, present = parts.gauges, parts.live.present
+    flags = present.flags
+    gauges.flag(
+        present.flags_version,
+        default=flags.default,
+        lora=flags.lora,
+        lora_pref=flags.lora_pref,
+    )
+    gauges.bindings({str(name): ref for name, ref in present.bindings.items()})
+    gauges.count_in_flight(lambda: parts.fleet.in_flight)
+    for member in parts.fleet.members:
+        url = member.replica.url
+        gauges.replica(
+            url, up=member.alive and parts.fleet.base_name in member.observed.models
+        )
+        for ref, slot in member.slots.items():
+            parts.counters.know_model(ref)
+            gauges.adapter(url, ref, slot.state.value)
+
+
+def _store(settings: Settings) -> Store:
+    try:
+        return open_store(settings.gateway.state)
+    except StoreError as error:
+        raise SettingsError("gateway.state", str(error)) from error
+
+
+def _tenants(settings: Settings) -> Mapping[str, Tenant]:
+    """Tenants by the SHA-256 of their keys.
+
+    The salt is derived from the keys' digests, which are secret enough for what it
+    does: to keep one tenant from timing what another has asked.
+    """
+    secret = "".join(settings.admin.key_sha256).encode()
+    return {
+        digest: Tenant(
+            name=name,
+            surfaces=frozenset(tenant.surfaces),
+            fallback=tenant.fallback,
+            cache_salt=hmac.new(secret, name.encode(), hashlib.sha256).hexdigest(),
+        )
+        for name, tenant in settings.tenants.items()
+        for digest in tenant.key_sha256
+    }
+
+
+def _surfaces(settings: Settings) -> Mapping[str, Surface]:
+    named = {name: _surface(name, each) for name, each in settings.surfaces.items()}
+    return named | {AUTO: Surface(AUTO)}
+
+
+def _surface(name: str, given: SurfaceSettings) -> Surface:
+    path = f"surfaces.{name}.schema"
+    if given.schema is None:
+        return Surface(name, unit=given.unit)
+    try:
+        source = Path(given.schema).read_bytes()
+        schema = compile_schema(source, name=name)
+    except OSError as error:
+        raise SettingsError(path, f"cannot be read: {error}") from error
+    except SchemaError as error:
+        raise SettingsError(
+            path, f"{given.schema} does not compile: {error}"
+        ) from error
+    told = ResponseFormat("json_schema", JsonSchemaFormat(name, msgspec.Raw(source)))
+    return Surface(
+        name=name,
+        schema=schema,
+        response_format=told if given.mode == "constrained" else None,
+        repair=given.repair,
+        reask=given.reask,
+        unit=given.unit,
+    )
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)  # noqa: TID251 -- the composition root is where the clock comes from
+
+
+def _epoch() -> float:
+    return time.time()  # noqa: TID251 -- as above

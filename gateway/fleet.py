@@ -8,34 +8,47 @@ from collections.abc import Iterable, Mapping
 from types import TracebackType
 from typing import Self
 
-from adapters.lifecycle import State
+from adapters.lifecycle import Event, State, advance
 from gateway.engine.port import Observed, Replica
 from gateway.errors import AdapterUnavailable, Overloaded, UpstreamError
 
 
 class Slot:
-    """One adapter on one replica since its last boot."""
+    """One adapter on one replica."""
 
-    __slots__ = ("idle", "in_flight", "reason", "state")
+    __slots__ = ("answers", "in_flight", "reason", "state")
 
-    def __init__(self, state: State, reason: str = "") -> None:
-        self.state = state
-        self.reason = reason
+    def __init__(self) -> None:
+        self.state = State.ABSENT
+        self.reason = ""
         self.in_flight = 0
-        self.idle = asyncio.Event()
-        self.idle.set()
+        self.answers = False
+        """After an unload: the name is off the list and answers all the same."""
+
+    def take(self, event: Event, reason: str = "") -> None:
+        """Take a row of the lifecycle table. Raises TransitionError."""
+        self.state = advance(self.state, event)
+        self.reason = reason
 
 
 class Member:
     """One replica as the gateway sees it."""
 
-    __slots__ = ("in_flight", "observed", "replica", "slots")
+    __slots__ = ("ghosts", "in_flight", "observed", "replica", "slots", "woken")
 
     def __init__(self, replica: Replica) -> None:
         self.replica = replica
         self.observed = Observed(alive=False, boot_epoch=0.0, models=frozenset())
         self.slots: dict[str, Slot] = {}
         self.in_flight = 0
+        self.ghosts = 0
+        """Unloads and failed loads since its start; their weights keep a slot."""
+        self.woken = asyncio.Event()
+        """Set when the control loop should look before its time."""
+
+    def slot(self, ref: str) -> Slot:
+        """An adapter's slot; a new one is absent."""
+        return self.slots.setdefault(ref, Slot())
 
     @property
     def alive(self) -> bool:
@@ -62,7 +75,6 @@ class Lease:
         self.member.in_flight += 1
         if self._slot is not None:
             self._slot.in_flight += 1
-            self._slot.idle.clear()
         return self
 
     def __exit__(
@@ -74,8 +86,8 @@ class Lease:
         self.member.in_flight -= 1
         if self._slot is not None:
             self._slot.in_flight -= 1
-            if not self._slot.in_flight:
-                self._slot.idle.set()
+            if not self._slot.in_flight and self._slot.state is State.DRAINING:
+                self.member.woken.set()
 
 
 class Fleet:
@@ -114,9 +126,11 @@ class Fleet:
         alive = self._alive()
         ready = [member for member in alive if member.ready(ref)]
         if not ready:
+            seen = {m.slots[ref].state.value for m in alive if ref in m.slots}
             raise AdapterUnavailable(
-                f"{ref} is ready on none of {len(alive)} live replicas; mount it with"
-                f" `wastegate adapter mount {ref}`, or allow fallback to the base"
+                f"{ref} is ready on none of {len(alive)} live replicas (it is"
+                f" {', '.join(sorted(seen)) or 'absent'}); `wastegate adapter list`"
+                " says why"
             )
         member = self._least(ready)
         return Lease(member, ref, member.slots[ref])
@@ -134,15 +148,12 @@ class Fleet:
         """The engine did not know the name: believe it until the next look."""
         slot = lease.member.slots.get(lease.model)
         if slot is not None and slot.state is State.READY:
-            lease.member.slots[lease.model] = Slot(
-                State.ABSENT, "the engine did not know the name"
-            )
+            slot.take(Event.NOT_SEEN, "the engine did not know the name")
+            lease.member.woken.set()
 
     def states(self, ref: str) -> Mapping[str, Slot]:
         """An adapter's slot by replica URL."""
-        return {
-            m.replica.url: m.slots[ref] for m in self.members if ref in m.slots
-        }
+        return {m.replica.url: m.slots[ref] for m in self.members if ref in m.slots}
 
     def _alive(self) -> list[Member]:
         alive = [member for member in self.members if member.alive]

@@ -36,7 +36,7 @@ class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     """A table of the configuration; a key that it does not know is refused."""
 
 
-class Gateway(Section):
+class Gateway(Section, frozen=True):
     """Where the program listens and keeps its state."""
 
     listen: Address = "127.0.0.1:8080"
@@ -51,14 +51,14 @@ class Gateway(Section):
     """How long open requests may go on after SIGTERM, and before an unload."""
 
 
-class Admin(Section):
+class Admin(Section, frozen=True):
     """Who may use the control plane; `name=` before a hash is who, in the audit log."""
 
     key_sha256: tuple[NamedSha256, ...] = ()
     read_key_sha256: tuple[NamedSha256, ...] = ()
 
 
-class Engine(Section):
+class Engine(Section, frozen=True):
     """The vLLM servers and what they serve."""
 
     base: str = "smollm2-135m-instruct@1.0"
@@ -68,14 +68,14 @@ class Engine(Section):
     )
     timeouts: Timeouts = Timeouts()
     max_in_flight: Count = 320
-    """Requests on one replica at once: vLLM's default max_num_seqs of 256 × 1.25."""
+    """Requests on one replica at once: vLLM's default max_num_seqs of 256 times 1.25."""
     max_loras: Count = 4
     """Adapters that a replica holds at once; vLLM's --max-loras."""
     poll_seconds: Seconds = 1.0
     """How often a replica is looked at. Its death is noticed by a request sooner."""
 
 
-class Registry(Section):
+class Registry(Section, frozen=True):
     """Where registered adapters lie."""
 
     path: str = "var/adapters"
@@ -83,7 +83,7 @@ class Registry(Section):
     """Directory that holds the base checkpoints, each under its ref."""
 
 
-class FlagSeed(Section):
+class FlagSeed(Section, frozen=True):
     """The first flag document; the store's document wins once there is one."""
 
     default: Generator = "base"
@@ -91,7 +91,7 @@ class FlagSeed(Section):
     lora_pref: BasisPoints = 0
 
 
-class Surface(Section):
+class Surface(Section, frozen=True):
     """A place in the product that asks."""
 
     schema: str | None = None
@@ -107,7 +107,7 @@ class Surface(Section):
     """What a canary sticks to."""
 
 
-class Tenant(Section):
+class Tenant(Section, frozen=True):
     """Who holds a key, and what it opens."""
 
     key_sha256: tuple[Sha256, ...] = ()
@@ -116,7 +116,7 @@ class Tenant(Section):
     """What answers when the chosen adapter is ready nowhere."""
 
 
-class Settings(Section):
+class Settings(Section, frozen=True):
     """The whole configuration."""
 
     gateway: Gateway = Gateway()
@@ -175,8 +175,10 @@ def _anchored(raw: dict[str, Any], base: Path) -> dict[str, Any]:
     surfaces = raw.get("surfaces")
     if isinstance(surfaces, dict):
         for surface in cast("dict[str, Any]", surfaces).values():
-            if isinstance(surface, dict) and isinstance(surface.get("schema"), str):  # pyright: ignore[reportUnknownMemberType] -- TOML is untyped until msgspec has seen it
-                surface["schema"] = str(base / surface["schema"])
+            if isinstance(surface, dict):
+                table = cast("dict[str, Any]", surface)
+                if isinstance(table.get("schema"), str):
+                    table["schema"] = str(base / table["schema"])
     return raw
 
 
@@ -245,9 +247,7 @@ def _surfaces(settings: Settings) -> None:
                 )
     for name, surface in settings.surfaces.items():
         if surface.mode == "constrained" and surface.schema is None:
-            raise SettingsError(
-                f"surfaces.{name}.mode", "`constrained` needs a schema"
-            )
+            raise SettingsError(f"surfaces.{name}.mode", "`constrained` needs a schema")
 
 
 def _refs(settings: Settings) -> None:

@@ -14,6 +14,7 @@ from routing.audit import AuditEntry, Change, encodable
 from routing.errors import Conflict, Corrupt, StoreError, Unavailable
 
 __all__ = [
+    "MOST_ENTRIES",
     "AuditEntry",
     "Change",
     "Conflict",
@@ -24,6 +25,9 @@ __all__ = [
     "Unavailable",
     "check_key",
 ]
+
+MOST_ENTRIES: Final = 1_000_000
+"""Audit entries that one call gives at most; far more than anybody can read."""
 
 _LONGEST_KEY: Final = 200
 

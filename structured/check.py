@@ -70,7 +70,9 @@ def _strict(
         fault = _citations(found.value, context_ids)
     if fault is None:
         return found
-    return Rejected("strict", fault.code, fault.path, fault.message, found.repairs)
+    return Rejected(
+        "strict", fault.code, fault.path, fault.message, found.repairs, found.value
+    )
 
 
 def _citations(value: object, context_ids: frozenset[str]) -> Violation | None:

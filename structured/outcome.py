@@ -22,7 +22,8 @@ class Rejected(msgspec.Struct, frozen=True):
     """Why an output is refused.
 
     `stage` is `gate`, `strict`, `envelope` or `syntax`; `path` a JSON pointer into the
-    output (`""` is the root); `repairs` what had been repaired before it failed.
+    output (`""` is the root); `repairs` what had been repaired before it failed;
+    `value` the JSON that was recovered and did not fit, None where none was.
     """
 
     stage: str
@@ -30,3 +31,4 @@ class Rejected(msgspec.Struct, frozen=True):
     path: str
     message: str
     repairs: tuple[Repair, ...] = ()
+    value: object = None

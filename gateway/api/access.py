@@ -20,7 +20,10 @@ class Keys(Generic[Holder]):
 
     def __init__(self, holders: Mapping[str, Holder]) -> None:
         """Take hex SHA-256 digests of keys to their holders."""
-        self._holders = {bytes.fromhex(key): (bytes.fromhex(key), who) for key, who in holders.items()}
+        self._holders = {
+            bytes.fromhex(key): (bytes.fromhex(key), who)
+            for key, who in holders.items()
+        }
 
     def holder(self, scope: Scope) -> Holder:
         """Who asks.

@@ -27,7 +27,7 @@ SSE: Final = (
 )
 
 
-class ClientGone(Exception):
+class ClientGone(Exception):  # noqa: N818 -- nobody erred
     """The client closed the connection; there is nobody left to answer."""
 
 
@@ -39,7 +39,9 @@ def header(scope: Scope, name: bytes) -> str | None:
     return None
 
 
-async def read_body(scope: Scope, receive: Receive, *, most: int, within: float) -> bytes:
+async def read_body(
+    scope: Scope, receive: Receive, *, most: int, within: float
+) -> bytes:
     """Read a request's body.
 
     Args:

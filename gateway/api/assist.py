@@ -3,7 +3,7 @@
 import msgspec
 
 from gateway.api.held import held
-from gateway.api.plane import Exchange, capped_tokens, constraint, unit_of
+from gateway.api.plane import Exchange, capped_tokens, unit_of
 from gateway.api.wire import (
     ENCODER,
     AssistAnswer,
@@ -64,7 +64,7 @@ def understand(exchange: Exchange, request: AssistRequest) -> Call:
         ),
         unit=unit_of(surface, exchange, request.conversation),
         schema=surface.schema,
-        response_format=constraint(surface),
+        response_format=surface.response_format,
         context_ids=given.context_ids,
         stream=request.stream,
     )
@@ -72,7 +72,9 @@ def understand(exchange: Exchange, request: AssistRequest) -> Call:
     return call
 
 
-def _check_context(items: tuple[object, ...], ids: list[str], exchange: Exchange) -> None:
+def _check_context(
+    items: tuple[object, ...], ids: list[str], exchange: Exchange
+) -> None:
     most = exchange.plane.limits.context_items
     if len(items) > most:
         raise BadRequest(

@@ -9,7 +9,7 @@ import msgspec
 
 from gateway.api.asgi import EventStream
 from gateway.api.held import held
-from gateway.api.plane import Exchange, capped_tokens, constraint, unit_of
+from gateway.api.plane import Exchange, capped_tokens, unit_of
 from gateway.api.wire import (
     ENCODER,
     ChatAnswer,
@@ -28,7 +28,6 @@ from gateway.errors import BadRequest, UnknownModel
 from gateway.pipeline.answer import Answer, answer
 from gateway.pipeline.call import (
     Call,
-    ChatMessage,
     JsonSchemaFormat,
     ResponseFormat,
     Sampling,
@@ -141,7 +140,7 @@ def _format(
 ) -> tuple[Schema | None, ResponseFormat | None]:
     """What to check against, and what to tell the engine; the request's own wins."""
     if asked is None or asked.type == "text":
-        return surface.schema, constraint(surface)
+        return surface.schema, surface.response_format
     if asked.type == "json_object":
         return _compiled(_ANY_OBJECT, "json_object"), ResponseFormat("json_object")
     spec = asked.json_schema

@@ -91,7 +91,9 @@ router = APIRouter(prefix="/admin/v1", tags=["flags"])
 
 
 @router.get("/flags/GENERATOR")
-async def get_flag(desk: AtDesk, operator: Reader, response: Response) -> dict[str, Any]:
+async def get_flag(
+    desk: AtDesk, operator: Reader, response: Response
+) -> dict[str, Any]:
     """The flag document in force, its version as ETag."""
     return _flag(desk.live.present, response)
 

@@ -15,7 +15,10 @@ _ENCODER: Final = msgspec.json.Encoder()
 _LOG: Final = logging.getLogger("wastegate")
 
 _FRAMEWORK: Final = {
-    404: ("not_found", "there is no such path; the README and /docs list what there is"),
+    404: (
+        "not_found",
+        "there is no such path; the README and /docs list what there is",
+    ),
     405: ("method_not_allowed", "this path takes another method"),
 }
 """What the web framework refuses by itself, before any code of ours runs."""

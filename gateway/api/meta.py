@@ -45,7 +45,9 @@ class Probe:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         seen = self._look()
-        await send_whole(send, 200 if seen.ready else 503, ENCODER.encode(seen), (JSON,))
+        await send_whole(
+            send, 200 if seen.ready else 503, ENCODER.encode(seen), (JSON,)
+        )
 
 
 ALIVE: Final = Readiness(ready=True)

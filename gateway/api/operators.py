@@ -43,9 +43,7 @@ def changer(request: Request) -> Operator:
     """Whoever asks, if the key may change things. Raises InvalidKey, NotAllowed."""
     operator = reader(request)
     if not operator.may_change:
-        raise NotAllowed(
-            "this key may look, not change; use one of admin.key_sha256"
-        )
+        raise NotAllowed("this key may look, not change; use one of admin.key_sha256")
     return operator
 
 

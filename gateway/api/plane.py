@@ -24,12 +24,7 @@ from gateway.api.asgi import (
 from gateway.api.errors import error_body, error_headers
 from gateway.api.limits import Limits
 from gateway.errors import BadRequest, GatewayError, NotAllowed
-from gateway.pipeline.call import (
-    JsonSchemaFormat,
-    ResponseFormat,
-    Surface,
-    Tenant,
-)
+from gateway.pipeline.call import Surface, Tenant
 from gateway.pipeline.route import Router
 from gateway.pipeline.trace import Trace
 from gateway.telemetry.record import CLIENT_CLOSED, OK, Sink
@@ -171,23 +166,15 @@ def request_id(scope: Scope) -> str:
     return f"req_{secrets.token_hex(12)}"
 
 
-def unit_of(surface: Surface, exchange: Exchange, conversation: str | None) -> str | None:
+def unit_of(
+    surface: Surface, exchange: Exchange, conversation: str | None
+) -> str | None:
     """What the canary sticks to; none where a conversation is expected and missing."""
     if surface.unit == "tenant":
         return exchange.tenant.name
     if surface.unit == "request":
         return exchange.trace.request_id
     return conversation or None
-
-
-def constraint(surface: Surface) -> ResponseFormat | None:
-    """What the engine is told while decoding for a surface; none is free decoding."""
-    if surface.schema is None or not surface.constrained:
-        return None
-    schema = msgspec.Raw(surface.schema.source)
-    return ResponseFormat(
-        "json_schema", JsonSchemaFormat(name=surface.name, schema=schema)
-    )
 
 
 def capped_tokens(asked: int | None, limits: Limits, param: str) -> int:

@@ -2,7 +2,7 @@
 
 import asyncio
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -17,7 +17,7 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 def protocol(limits: Limits) -> type[HttpToolsProtocol]:
-    """uvicorn's HTTP protocol with the two limits that it lacks on the way in."""
+    """Uvicorn's HTTP protocol with the two limits that it lacks on the way in."""
 
     class BoundedProtocol(HttpToolsProtocol):
         """Closes connections that stay silent, and refuses endless headers."""
@@ -54,12 +54,16 @@ class _Server(uvicorn.Server):
     """A uvicorn server that leaves the signals to whoever runs several."""
 
     @contextmanager
-    def capture_signals(self) -> Iterator[None]:
+    def capture_signals(self) -> Generator[None]:
         yield
 
 
-async def serve(planes: Sequence[tuple[FastAPI, str]], limits: Limits, *, grace: float) -> None:
+async def serve(
+    planes: Sequence[tuple[FastAPI, str]], limits: Limits, *, grace: float
+) -> bool:
     """Serve applications on `host:port` addresses until SIGINT or SIGTERM.
+
+    Returns whether it was told to stop; False means that one could not listen.
 
     Args:
         planes: each application and where it listens.
@@ -68,7 +72,11 @@ async def serve(planes: Sequence[tuple[FastAPI, str]], limits: Limits, *, grace:
     """
     servers = [_server(app, address, limits, grace) for app, address in planes]
 
+    told = False
+
     def stop() -> None:
+        nonlocal told
+        told = True
         for server in servers:
             server.should_exit = True
 
@@ -78,8 +86,10 @@ async def serve(planes: Sequence[tuple[FastAPI, str]], limits: Limits, *, grace:
     running = [asyncio.ensure_future(server.serve()) for server in servers]
     # One that cannot listen ends at once; the others are of no use without it.
     await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+    stopped = told
     stop()
-    await asyncio.gather(*running)
+    ended = await asyncio.gather(*running, return_exceptions=True)
+    return stopped and not any(isinstance(each, BaseException) for each in ended)
 
 
 def _server(app: FastAPI, address: str, limits: Limits, grace: float) -> _Server:

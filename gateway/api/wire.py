@@ -66,7 +66,9 @@ class ChatRequest(msgspec.Struct, frozen=True):
     temperature: Temperature | None = None
     top_p: Probability | None = None
     n: Positive | None = None
-    stop: StopText | Annotated[tuple[StopText, ...], msgspec.Meta(max_length=4)] | None = None
+    stop: (
+        StopText | Annotated[tuple[StopText, ...], msgspec.Meta(max_length=4)] | None
+    ) = None
     seed: int | None = None
     presence_penalty: Penalty | None = None
     frequency_penalty: Penalty | None = None
@@ -75,27 +77,13 @@ class ChatRequest(msgspec.Struct, frozen=True):
     response_format: RequestedFormat | None = None
     metadata: Metadata | None = None
     user: str | None = None
-    tools: T = TypeVar("T")
-
-Refused = msgspec.UNSET
-    tool_choice: T = TypeVar("T")
-
-Refused = msgspec.UNSET
-    functions: T = TypeVar("T")
-
-Refused = msgspec.UNSET
-    function_call: T = TypeVar("T")
-
-Refused = msgspec.UNSET
-    modalities: T = TypeVar("T")
-
-Refused = msgspec.UNSET
-    audio: T = TypeVar("T")
-
-Refused = msgspec.UNSET
-    logit_bias: T = TypeVar("T")
-
-Refused = msgspec.UNSET
+    tools: Refused = msgspec.UNSET
+    tool_choice: Refused = msgspec.UNSET
+    functions: Refused = msgspec.UNSET
+    function_call: Refused = msgspec.UNSET
+    modalities: Refused = msgspec.UNSET
+    audio: Refused = msgspec.UNSET
+    logit_bias: Refused = msgspec.UNSET
 
 
 NOT_SERVED: Final = (
@@ -132,7 +120,11 @@ def decode_chat(body: bytes) -> ChatRequest:
     request = _decoded(_CHAT, body)
     for name in NOT_SERVED:
         value = getattr(request, name)
-        if isinstance(value, msgspec.Raw) and bytes(value) not in (b"null", b"[]", b"{}"):
+        if isinstance(value, msgspec.Raw) and bytes(value) not in (
+            b"null",
+            b"[]",
+            b"{}",
+        ):
             raise BadRequest(f"`{name}` is not served here; leave it out", param=name)
     return request
 

@@ -88,7 +88,9 @@ class Changes:
             _away(error)
         return self._live.present
 
-    async def override(self, tenant: str, variant: Generator | None, who: Who) -> Present:
+    async def override(
+        self, tenant: str, variant: Generator | None, who: Who
+    ) -> Present:
         """Pin a tenant, or let it go again.
 
         Raises:
@@ -128,7 +130,7 @@ class Changes:
         """
 
         def write(held: Present) -> tuple[bytes, int]:
-            bindings = dict(held.bindings) | {generator: ref}
+            bindings: dict[Generator, str] = {**held.bindings, generator: ref}
             return encode_bindings(bindings), held.bindings_version
 
         return await self._edit(BINDINGS_KEY, write, who, f"bind {generator} {ref}")

@@ -84,6 +84,16 @@ async def prove(
     )
 
 
+async def pin(replica: Replica, adapter: str) -> None:
+    """One token's worth of work, so that an adapter is not the next to be evicted.
+
+    Raises:
+        AdapterUnavailable: the engine does not know the name (any more).
+        GatewayError: the engine did not answer.
+    """
+    await _first_token(replica, adapter, DEFAULT_PROBES[0])
+
+
 async def _first_token(replica: Replica, model: str, probe: str) -> _Token:
     body = _ENCODER.encode(
         {
@@ -99,7 +109,9 @@ async def _first_token(replica: Replica, model: str, probe: str) -> _Token:
         answer = _DECODER.decode(await replica.complete(body))
         token = answer.choices[0].logprobs.content[0]
     except (msgspec.DecodeError, IndexError) as error:
-        raise UpstreamError(f"the probe's answer has no log-probabilities: {error}") from error
+        raise UpstreamError(
+            f"the probe's answer has no log-probabilities: {error}"
+        ) from error
     if answer.model != model:
         raise UpstreamError(f"asked {model}, but {answer.model!r} answered the probe")
     return token

@@ -25,7 +25,8 @@ EPOCH: Final = 1_760_000_000.0
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
-_THAW_POLL: Final = 0.01
+_POLL: Final = 0.01
+_BACKLOG: Final = 2_048  # as uvicorn under vLLM
 
 
 class FakeVllm:
@@ -87,6 +88,16 @@ class FakeVllm:
         """Answer the next completions with these statuses, one each."""
         self._fail_next.extend(statuses)
 
+    async def until(self, holds: Callable[[], bool], seconds: float = 1.0) -> None:
+        """Wait for a condition, such as `lambda: fake.running == 0`.
+
+        Raises:
+            TimeoutError: it does not hold after `seconds`.
+        """
+        async with asyncio.timeout(seconds):
+            while not holds():  # noqa: ASYNC110 -- any condition, so there is no event
+                await asyncio.sleep(_POLL)
+
     async def __aenter__(self) -> Self:
         await self.start()
         return self
@@ -113,7 +124,7 @@ class FakeVllm:
             app, handler_cancellation=True, access_log=None, shutdown_timeout=0.01
         )
         await self._runner.setup()
-        site = web.TCPSite(self._runner, "127.0.0.1", self._port)
+        site = web.TCPSite(self._runner, "127.0.0.1", self._port, backlog=_BACKLOG)
         await site.start()
         self._port = self._runner.addresses[0][1]
 
@@ -152,7 +163,7 @@ class FakeVllm:
         self.requests.append(seen)
         try:
             while self.quirks.freeze:  # noqa: ASYNC110 -- a plain attribute, to be set by tests
-                await asyncio.sleep(_THAW_POLL)
+                await asyncio.sleep(_POLL)
             request[SEEN] = seen
             response = await handler(request)
         except wire.Refusal as refusal:

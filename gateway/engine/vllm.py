@@ -26,8 +26,8 @@ KEEP_ALIVE: Final = 4.0
 """Seconds that an idle connection is kept. vLLM's server closes it after 5: a client
 that keeps it longer sends requests into connections that are just being closed."""
 
-OBSERVE: Final = Limit("observe", 2.0)
-LOAD: Final = Limit("load", 30.0)
+OBSERVE_SECONDS: Final = 2.0
+LOAD_SECONDS: Final = 30.0
 """Loading reads files within the engine's one loop, behind whatever step is running."""
 
 _LARGE_BODY: Final = 1 << 20  # above it, aiohttp wants a file instead of bytes
@@ -52,17 +52,29 @@ _cards: Final = msgspec.json.Decoder(_Cards)
 class VllmReplica:
     """One vLLM server; implements `gateway.engine.port.Replica`."""
 
-    def __init__(self, url: str, timeouts: Timeouts, *, api_key: str = "") -> None:
+    def __init__(
+        self,
+        url: str,
+        timeouts: Timeouts,
+        *,
+        api_key: str = "",
+        observe_seconds: float = OBSERVE_SECONDS,
+        load_seconds: float = LOAD_SECONDS,
+    ) -> None:
         """Prepare the addresses; nothing is opened before the first call.
 
         Args:
             url: base address, like `http://127.0.0.1:8000`.
             timeouts: how long the engine may take.
             api_key: what vLLM was started with as `--api-key`, if anything.
+            observe_seconds: deadline of a whole look.
+            load_seconds: deadline of one load or unload.
         """
         self._url = url.rstrip("/")
         self._timeouts = timeouts
         self._limits = Limits(timeouts)
+        self._observe_limit = Limit("observe", observe_seconds)
+        self._load_limit = Limit("load", load_seconds)
         self._chat = URL(f"{self._url}/v1/chat/completions")
         self._models = URL(f"{self._url}/v1/models")
         self._load = URL(f"{self._url}/v1/load_lora_adapter")
@@ -91,7 +103,7 @@ class VllmReplica:
 
     async def observe(self) -> Observed:
         try:
-            async with asyncio.timeout(OBSERVE.seconds):
+            async with asyncio.timeout(self._observe_limit.seconds):
                 return await self._look()
         except (GatewayError, TimeoutError, msgspec.DecodeError, ValueError):
             return _DOWN
@@ -104,7 +116,7 @@ class VllmReplica:
         Raises:
             BadRequest: the path is not absolute or not there, and nothing was sent;
                 or the engine refuses the adapter or the name.
-            UpstreamTimeout: no answer in 30 s. Whether it is loaded is unknown: look
+            UpstreamTimeout: no answer in time. Whether it is loaded is unknown: look
                 with `observe`, do not send it again blindly.
             UpstreamError: the engine failed or is down.
         """
@@ -115,7 +127,7 @@ class VllmReplica:
                 param="path",
             )
         body = msgspec.json.encode({"lora_name": name, "lora_path": str(path)})
-        status, raw = await self._exchange("POST", self._load, LOAD, body)
+        status, raw = await self._exchange("POST", self._load, self._load_limit, body)
         if status == HTTP_OK:
             return
         if status == 400 and _Card(name, str(path)) in await self._cards():  # noqa: PLR2004 -- HTTP
@@ -126,11 +138,11 @@ class VllmReplica:
         """Take a name away; in-flight requests finish. An unknown name is no error.
 
         Raises:
-            UpstreamTimeout: no answer in 30 s; whether the name is gone is unknown.
+            UpstreamTimeout: no answer in time; whether the name is gone is unknown.
             UpstreamError: the engine failed, is down, or still lists the name.
         """
         body = msgspec.json.encode({"lora_name": name})
-        status, raw = await self._exchange("POST", self._unload, LOAD, body)
+        status, raw = await self._exchange("POST", self._unload, self._load_limit, body)
         if status == HTTP_OK:
             return
         if status not in (400, 404) or name in {c.id for c in await self._cards()}:
@@ -177,7 +189,7 @@ class VllmReplica:
             raise translated(error, limit if deadline.expired() else None) from error
 
     async def _get(self, url: URL) -> bytes:
-        status, raw = await self._exchange("GET", url, OBSERVE)
+        status, raw = await self._exchange("GET", url, self._observe_limit)
         if status != HTTP_OK:
             raise UpstreamError(f"the engine answered {url.path} with status {status}")
         return raw

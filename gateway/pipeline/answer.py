@@ -1,7 +1,6 @@
 """Asking the engine for an output that must fit a schema, and checking it."""
 
 import time
-from collections.abc import Sequence
 from typing import Final
 
 import msgspec
@@ -124,7 +123,7 @@ async def _generate(
     lease: Lease,
     call: Call,
     trace: Trace,
-    messages: Sequence[ChatMessage] | Sequence[Message],
+    messages: tuple[ChatMessage, ...] | tuple[Message, ...],
 ) -> Output:
     """One generation, streamed so that its first token can be timed and timed out."""
     body = upstream_body(call, lease.model, stream=True, messages=messages)

@@ -20,17 +20,6 @@ class Tenant(msgspec.Struct, frozen=True):
     """Keeps the engine's prefix cache apart between tenants; never the client's."""
 
 
-class Surface(msgspec.Struct, frozen=True):
-    """The place in the product that asks; its schema is compiled."""
-
-    name: str
-    schema: Schema | None = None
-    constrained: bool = False
-    repair: bool = True
-    reask: int = 0
-    unit: UnitKind = "conversation"
-
-
 class TextPart(msgspec.Struct, frozen=True, tag="text", tag_field="type"):
     """The only kind of content part that is let through: no media, no URLs."""
 
@@ -78,6 +67,18 @@ class ResponseFormat(msgspec.Struct, frozen=True, omit_defaults=True):
 
     type: Literal["json_schema", "json_object"]
     json_schema: JsonSchemaFormat | None = None
+
+
+class Surface(msgspec.Struct, frozen=True):
+    """The place in the product that asks; its schema is compiled."""
+
+    name: str
+    schema: Schema | None = None
+    response_format: ResponseFormat | None = None
+    """What the engine is told while decoding; none is free decoding."""
+    repair: bool = True
+    reask: int = 0
+    unit: UnitKind = "conversation"
 
 
 class Call(msgspec.Struct, frozen=True):

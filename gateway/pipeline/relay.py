@@ -1,7 +1,7 @@
 """Passing an answer through that asked for no schema: untouched and unbuffered."""
 
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Final
 
@@ -71,7 +71,7 @@ async def _complete(router: Router, call: Call, trace: Trace) -> bytes:
         return raw
 
 
-async def relay(router: Router, call: Call, trace: Trace) -> AsyncIterator[Event]:
+async def relay(router: Router, call: Call, trace: Trace) -> AsyncGenerator[Event]:
     """One streamed completion, event by event.
 
     The first event comes only when the engine has sent it, so that whatever fails
@@ -80,24 +80,23 @@ async def relay(router: Router, call: Call, trace: Trace) -> AsyncIterator[Event
     Raises:
         GatewayError: before the first event or in the middle.
     """
-    begun = False
-    try:
-        async with aclosing(_relay(router, call, trace)) as events:
-            async for event in events:
-                begun = True
-                yield event
-        return
-    except AdapterUnavailable:
-        if begun or trace.upstream == 0.0:
-            raise
-    async with aclosing(_relay(router, call, trace)) as events:
-        async for event in events:
-            yield event
+    begun, tries = False, 2
+    while tries:
+        tries -= 1
+        try:
+            async with aclosing(_relay(router, call, trace)) as events:
+                async for event in events:
+                    begun = True
+                    yield event
+        except AdapterUnavailable:
+            # Once more, if it was the engine that did not know the adapter.
+            if begun or not tries or trace.upstream == 0.0:
+                raise
+        else:
+            return
 
 
-async def _relay(
-    router: Router, call: Call, trace: Trace
-) -> AsyncIterator[Event]:
+async def _relay(router: Router, call: Call, trace: Trace) -> AsyncGenerator[Event]:
     with router.lease(call, trace) as lease:
         body = upstream_body(call, lease.model, stream=True)
         waiting: float | None = time.perf_counter()

@@ -1,6 +1,6 @@
 """From a call to a replica: flag, binding, ref, lease, and the reason for each."""
 
-from collections.abc import Iterator
+from collections import abc
 from contextlib import contextmanager
 from typing import Final
 
@@ -27,7 +27,7 @@ class Router(msgspec.Struct, frozen=True):
     """The immutable ref behind the engine's base model name."""
 
     @contextmanager
-    def lease(self, call: Call, trace: Trace) -> Iterator[Lease]:
+    def lease(self, call: Call, trace: Trace) -> abc.Generator[Lease]:
         """Hold a replica for a call; the trace learns who answers and why.
 
         Raises:

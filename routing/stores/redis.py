@@ -26,7 +26,7 @@ from redis.backoff import NoBackoff
 
 from routing.audit import GENESIS, AuditEntry, Change, entry_after
 from routing.errors import Conflict, Corrupt, StoreError, Unavailable
-from routing.store import Document, check_key
+from routing.store import MOST_ENTRIES, Document, check_key
 
 CONNECT_SECONDS: Final = 0.5
 """Time limit for a connection; a Redis on the same network needs a millisecond."""
@@ -115,7 +115,7 @@ class RedisStore:
         if limit < 1:
             return []
         async with self._call():
-            raw = await self._client.lrange(_AUDIT, -limit, -1)
+            raw = await self._client.lrange(_AUDIT, -min(limit, MOST_ENTRIES), -1)
         try:
             return [msgspec.msgpack.decode(each, type=AuditEntry) for each in raw[::-1]]
         except msgspec.DecodeError as error:

@@ -21,7 +21,7 @@ from typing import Final, TypeVar
 
 from routing.audit import GENESIS, AuditEntry, Change, entry_after, timestamp
 from routing.errors import Conflict, Corrupt, StoreError, Unavailable
-from routing.store import Document, check_key
+from routing.store import MOST_ENTRIES, Document, check_key
 
 BUSY_SECONDS: Final = 2.0
 """How long a call waits for another process's lock. A write takes milliseconds."""
@@ -307,11 +307,17 @@ def _audit(db: sqlite3.Connection, limit: int) -> list[AuditEntry]:
     rows = db.execute(
         "SELECT seq, at, who, what, why, key, before, after, digest"
         " FROM audit ORDER BY seq DESC LIMIT ?",
-        (max(limit, 0),),
+        (min(max(limit, 0), MOST_ENTRIES),),
     )
-    return [
-        AuditEntry(row[0], datetime.fromisoformat(row[1]), *row[2:]) for row in rows
-    ]
+    try:
+        return [
+            AuditEntry(row[0], datetime.fromisoformat(row[1]), *row[2:]) for row in rows
+        ]
+    except ValueError as error:
+        raise Corrupt(
+            f"the state file's audit log has an entry that Wastegate did not write"
+            f" ({error}): restore a backup"
+        ) from error
 
 
 def _primary(error: sqlite3.Error) -> int:

@@ -73,7 +73,11 @@ def test_a_wrong_generator_in_the_environment_is_refused(tmp_path: Path) -> None
         ('[engine]\nbase = "../x"', "engine.base", "@"),
         ('[generators]\nlora = "/etc/passwd"', "generators.lora", "@v"),
         ("[flags.GENERATOR]\nlora = 10001", "flags", "10000"),
-        ("[flags.GENERATOR]\nlora = 6000\nlora_pref = 6000", "flags.GENERATOR", "12000"),
+        (
+            "[flags.GENERATOR]\nlora = 6000\nlora_pref = 6000",
+            "flags.GENERATOR",
+            "12000",
+        ),
         ('[tenants.b]\nsurfaces = ["x"]', "tenants.b.surfaces", "assist"),
         ("[surfaces.auto]", "surfaces.auto", "reserved"),
         ('[surfaces.s]\nmode = "constrained"', "surfaces.s.mode", "schema"),

@@ -1,0 +1,289 @@
+"""The registry: a directory in which a ref means the same bytes for ever.
+
+    blobs/DIGEST/…        an adapter's files; DIGEST is their tree digest
+    refs/NAME@vN.json     the binding, written last: what has none does not exist
+    staging/              copies in the making; swept by the next `add`
+    lock                  held while adding
+
+Paths of blobs are content-addressed, because engines key their prefix caches by
+the path: other bytes under a known path would be answered from stale caches.
+A crash leaves a staged copy or a blob that no ref names, and both are harmless.
+"""
+
+import contextlib
+import fcntl
+import os
+import shutil
+import stat
+import tempfile
+from collections.abc import Callable, Generator
+from pathlib import Path
+from typing import Annotated, Final
+
+import msgspec
+
+from adapters.errors import (
+    CorruptAdapter,
+    ManifestError,
+    PreflightError,
+    RefConflict,
+    RefError,
+    UnknownRef,
+)
+from adapters.files import (
+    DIGEST,
+    file_digest,
+    files_digest,
+    sync_directory,
+    write_atomic,
+)
+from adapters.manifest import (
+    CARD,
+    MANIFEST,
+    Manifest,
+    encode_hook,
+    load,
+    parse,
+    read_json,
+)
+from adapters.preflight import ALLOWED, Limits, directory_problems
+from adapters.refs import AdapterRef
+
+Check = Callable[[Path], object]
+"""Looks at a staged copy, and raises when it must not be registered."""
+
+
+class _Stored(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    sha256: Annotated[str, msgspec.Meta(pattern=DIGEST)]
+    size: Annotated[int, msgspec.Meta(ge=0)]
+
+
+class _Binding(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    ref: AdapterRef
+    digest: Annotated[str, msgspec.Meta(pattern=DIGEST)]
+    files: dict[str, _Stored]
+
+
+class Registered(msgspec.Struct, frozen=True):
+    """An adapter in the registry.
+
+    `digest` covers all its files, `path` is absolute and named by the digest.
+    """
+
+    ref: AdapterRef
+    digest: str
+    path: Path
+    manifest: Manifest
+
+
+def _unchecked(_: Path) -> None:
+    """Accept any adapter whose files are those of its manifest."""
+
+
+class Registry:
+    """A registry in one directory of one machine; processes may share it.
+
+    All methods do file I/O: an event loop calls them in a thread.
+    """
+
+    def __init__(self, root: Path, limits: Limits | None = None) -> None:
+        """Use a directory, which need not exist yet; limits cap sizes on `add`."""
+        self._root: Final = root.resolve()
+        self._limits: Final = limits or Limits()
+
+    def add(self, source: Path, check: Check = _unchecked) -> Registered:
+        """Copy an adapter in and bind its ref; again with equal bytes is no change.
+
+        Args:
+            source: a sealed adapter's directory.
+            check: runs on the copy, which nobody else writes to, so that what
+                was checked is what is registered (`preflight.check`, bound).
+
+        Raises:
+            PreflightError: files that must not be there, or what `check` raises.
+            ManifestError: the files are not those of their manifest.
+            RefConflict: the ref is bound to other bytes.
+            CorruptAdapter: the same bytes are there already, and damaged.
+            OSError: the disk refuses; nothing is registered then.
+        """
+        with self._adding() as stage:
+            self._copy(source, stage)
+            check(stage)
+            manifest = _own_files(stage)
+            files = {entry.name: _stored(entry) for entry in stage.iterdir()}
+            binding = _Binding(manifest.ref, _tree(files), files)
+            self._refuse_other_bytes(binding)
+            self._place(stage, binding)
+            self._bind(binding)
+        return self.get(binding.ref)
+
+    def get(self, ref: AdapterRef) -> Registered:
+        """Look a ref up; the names and sizes of its files and its manifest are checked.
+
+        Raises:
+            UnknownRef: nothing is registered under it.
+            CorruptAdapter: a file is missing, too many, or of another size.
+        """
+        binding = self._binding(ref)
+        if binding is None:
+            raise UnknownRef(ref, self.refs())
+        path = self._blob(binding.digest)
+        _check_sizes(path, binding)
+        _check_digest(path / MANIFEST, binding)
+        return Registered(binding.ref, binding.digest, path, load(path))
+
+    def verify(self, ref: AdapterRef) -> Registered:
+        """Look a ref up and hash all its files.
+
+        Raises:
+            UnknownRef: nothing is registered under it.
+            CorruptAdapter: the bytes are not those that were registered.
+        """
+        found = self.get(ref)
+        binding = self._binding(ref)
+        if binding is None:
+            raise UnknownRef(ref, self.refs())
+        for name in sorted(binding.files):
+            _check_digest(found.path / name, binding)
+        return found
+
+    def refs(self) -> tuple[AdapterRef, ...]:
+        """Name what is registered, by name and version; looks into no file."""
+        found: list[AdapterRef] = []
+        for path in self._refs().glob("*.json"):
+            # A file of another name is none of ours; `get` finds ours by name.
+            with contextlib.suppress(RefError):
+                found.append(AdapterRef(path.name.removesuffix(".json")))
+        return tuple(sorted(found, key=lambda ref: (ref.name, ref.version)))
+
+    def list(self) -> tuple[Registered, ...]:
+        """Look up everything that is registered.
+
+        Raises:
+            CorruptAdapter: one is damaged (`refs` and `get` tell which are not).
+        """
+        return tuple(self.get(ref) for ref in self.refs())
+
+    def _refs(self) -> Path:
+        return self._root / "refs"
+
+    def _blob(self, digest: str) -> Path:
+        return self._root / "blobs" / digest
+
+    @contextlib.contextmanager
+    def _adding(self) -> Generator[Path]:
+        """Give a staging directory to the one process that may add now."""
+        staging = self._root / "staging"
+        for directory in (staging, self._root / "blobs", self._refs()):
+            directory.mkdir(parents=True, exist_ok=True)
+        sync_directory(self._root)
+        with (self._root / "lock").open("w") as lock:
+            # The kernel drops this lock with its holder, so whatever is staged
+            # when we hold it belongs to nobody.
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            for orphan in staging.iterdir():
+                shutil.rmtree(orphan)
+            for orphan in self._refs().glob(".tmp-*"):
+                orphan.unlink()
+            stage = Path(tempfile.mkdtemp(dir=staging))
+            stage.chmod(0o755)
+            try:
+                yield stage
+            finally:
+                shutil.rmtree(stage, ignore_errors=True)
+
+    def _copy(self, source: Path, stage: Path) -> None:
+        if problems := directory_problems(source, self._limits):
+            raise PreflightError(problems)
+        for name in sorted(ALLOWED):
+            if name != CARD or (source / name).exists():
+                _copy_file(source / name, stage / name, self._limits.largest(name))
+
+    def _binding(self, ref: AdapterRef) -> _Binding | None:
+        path = self._refs() / f"{ref}.json"
+        if not path.exists():
+            return None
+        try:
+            binding = parse(read_json(path), _Binding, path.name)
+        except ManifestError as error:
+            raise CorruptAdapter(ref, str(error)) from error
+        if binding.ref != ref or binding.digest != _tree(binding.files):
+            raise CorruptAdapter(ref, f"{path.name} contradicts itself")
+        return binding
+
+    def _refuse_other_bytes(self, offered: _Binding) -> None:
+        bound = self._binding(offered.ref)
+        if bound is not None and bound.digest != offered.digest:
+            raise RefConflict(offered.ref, bound.digest, offered.digest)
+
+    def _place(self, stage: Path, binding: _Binding) -> None:
+        blob = self._blob(binding.digest)
+        if blob.exists():
+            _check_sizes(blob, binding)
+            for name in sorted(binding.files):
+                _check_digest(blob / name, binding)
+            return
+        sync_directory(stage)
+        stage.rename(blob)
+        sync_directory(blob.parent)
+
+    def _bind(self, binding: _Binding) -> None:
+        path = self._refs() / f"{binding.ref}.json"
+        if not path.exists():
+            raw = msgspec.json.encode(binding, enc_hook=encode_hook)
+            write_atomic(path, msgspec.json.format(raw, indent=2) + b"\n")
+
+
+def _copy_file(source: Path, target: Path, largest: int) -> None:
+    """Copy a regular file to a durable, read-only one.
+
+    Between the listing and the opening a file may have been swapped: it is
+    judged again by its handle. O_NONBLOCK keeps a pipe from hanging the open.
+    """
+    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
+    with os.fdopen(os.open(source, flags), "rb") as reader:
+        status = os.fstat(reader.fileno())
+        if not stat.S_ISREG(status.st_mode) or status.st_size > largest:
+            raise PreflightError([f"{source.name} changed while it was copied"])
+        with target.open("xb") as writer:
+            shutil.copyfileobj(reader, writer)
+            writer.flush()
+            os.fchmod(writer.fileno(), 0o444)
+            os.fsync(writer.fileno())
+
+
+def _own_files(stage: Path) -> Manifest:
+    manifest = load(stage)
+    for name, digest in manifest.files.items():
+        if file_digest(stage / name) != digest:
+            raise ManifestError(
+                MANIFEST, f"states another sha256 for {name}; seal the adapter again"
+            )
+    return manifest
+
+
+def _stored(path: Path) -> _Stored:
+    return _Stored(file_digest(path), path.stat().st_size)
+
+
+def _tree(files: dict[str, _Stored]) -> str:
+    return files_digest({name: stored.sha256 for name, stored in files.items()})
+
+
+def _check_sizes(path: Path, binding: _Binding) -> None:
+    if not path.is_dir():
+        raise CorruptAdapter(binding.ref, f"{path} is missing")
+    there = {entry.name for entry in path.iterdir()}
+    if odd := sorted(there ^ set(binding.files)):
+        raise CorruptAdapter(binding.ref, f"missing or too many: {', '.join(odd)}")
+    for name, stored in binding.files.items():
+        status = (path / name).lstat()
+        if not stat.S_ISREG(status.st_mode) or status.st_size != stored.size:
+            raise CorruptAdapter(
+                binding.ref, f"{name} is no file of {stored.size} bytes"
+            )
+
+
+def _check_digest(path: Path, binding: _Binding) -> None:
+    if file_digest(path) != binding.files[path.name].sha256:
+        raise CorruptAdapter(binding.ref, f"{path.name} has other bytes")

@@ -1,0 +1,87 @@
+"""`python -m bench`: what the gateway adds; `python -m bench micro`: its pieces.
+
+Exit codes: 0 done, 1 no number, 2 bad usage, 130 interrupted.
+"""
+
+import argparse
+import os
+import signal
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from bench import micro, overhead, report, stack, tools
+from bench.errors import BenchError
+from bench.load import Generator
+from bench.stack import Cores
+
+LAST: Final = Path("var/bench/last.json")
+INTERRUPTED: Final = 130
+CORES_NEEDED: Final = 2
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Parse and run; the exit code."""
+    options = _parser().parse_args(arguments)
+    # An ordinary SIGTERM would leave the children to the kernel's mercy.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        if options.what == "micro":
+            _say(micro.report(micro.run(options.repeat)))
+        else:
+            _overhead(options.rounds, options.seconds)
+    except BenchError as error:
+        sys.stderr.write(f"bench: {error}\n")
+        return 1
+    except KeyboardInterrupt:
+        sys.stderr.write("bench: interrupted, everything is stopped\n")
+        return INTERRUPTED
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    add = parser.add_argument
+    add("what", nargs="?", choices=("overhead", "micro"), default="overhead")
+    add("--rounds", type=int, default=3, help="[%(default)s]")
+    add("--seconds", type=int, default=5, help="a measurement [%(default)s]")
+    add("--repeat", type=int, default=5, help="of a micro-benchmark [%(default)s]")
+    return parser
+
+
+def _overhead(rounds: int, seconds: int) -> None:
+    found = tools.find()
+    cores = _cores()
+    machine = report.host()
+    how = f"{rounds} rounds of {seconds} s, interleaved"
+    for line in report.noise(machine):
+        sys.stderr.write(f"{line}\n")
+    with tempfile.TemporaryDirectory(prefix="wastegate-bench-") as directory:
+        home = Path(directory)
+        with stack.up(found, cores, home) as rows:
+            generator = Generator(found["wrk"], cores.others, seconds, home)
+            done = overhead.rounds(rows, generator, rounds, _progress)
+            lines = overhead.summarise(rows, done)
+    report.save(LAST, machine, how, lines, done)
+    _say(f"{report.overhead(lines, machine, how)}\n\nIn full: {LAST}")
+
+
+def _cores() -> Cores:
+    usable = sorted(os.sched_getaffinity(0))
+    if len(usable) < CORES_NEEDED:
+        raise BenchError("one core only; the measured program needs one for itself")
+    return Cores(usable[0], usable[1])
+
+
+def _progress(text: str) -> None:
+    sys.stderr.write(f"{text}\n")
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

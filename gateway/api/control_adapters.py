@@ -1,0 +1,166 @@
+"""Control plane: adapters and replicas."""
+
+import asyncio
+from typing import Annotated, Any, Final
+
+import msgspec
+from fastapi import APIRouter, Depends, Request
+from fastapi.responses import Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from adapters.errors import AdapterError
+from adapters.lifecycle import State
+from adapters.refs import AdapterRef
+from adapters.registry import Registered
+from gateway.api.control_flags import AtDesk, Desk, Name, Why
+from gateway.api.operators import Changer, Reader
+from gateway.control.changes import Who
+from gateway.control.reconcile import Reconciler
+from gateway.control.unmount import unmount
+from gateway.errors import NotFound, StateConflict, UpstreamTimeout
+
+Wait = Annotated[float, Field(ge=0, le=600)]
+_HOPELESS: Final = frozenset({State.FAILED, State.QUARANTINED})
+
+
+class MountBody(BaseModel):
+    """An adapter that is to answer; waits until it does."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+    ref: Name
+    why: Why = ""
+    wait_seconds: Wait = 60.0
+
+
+def reconciler(request: Request) -> Reconciler:
+    """The loop that makes the replicas as they should be."""
+    return request.app.state.reconciler
+
+
+AtWork = Annotated[Reconciler, Depends(reconciler)]
+router = APIRouter(prefix="/admin/v1", tags=["adapters"])
+
+
+@router.get("/adapters")
+async def get_adapters(desk: AtDesk, operator: Reader) -> dict[str, Any]:
+    """Every registered adapter, where it should be and where it is."""
+    registered = await asyncio.to_thread(desk.registry.list)
+    digests: dict[str, str | None] = {str(each.ref): each.digest for each in registered}
+    # One that is wanted and not registered is the first thing that ops look for.
+    wanted = dict.fromkeys(sorted(desk.live.present.mounted))
+    return {
+        "adapters": [
+            _adapter(desk, ref, digest) for ref, digest in (wanted | digests).items()
+        ]
+    }
+
+
+@router.post("/adapters")
+async def mount_adapter(
+    body: MountBody, desk: AtDesk, operator: Changer, work: AtWork
+) -> dict[str, Any]:
+    """Mount an adapter on every replica; 200 once it is proven to have an effect."""
+    registered = _registered(desk, body.ref)
+    ref = str(registered.ref)
+    work.forgive(ref)
+    await desk.changes.mount(ref, Who(operator.name, body.why))
+    work.wake()
+
+    def settled() -> bool:
+        slots = desk.fleet.states(ref).values()
+        decided = [s for s in slots if s.state is State.READY or s.state in _HOPELESS]
+        return len(decided) == len(desk.fleet.members)
+
+    in_time = await work.until(settled, within=body.wait_seconds)
+    _refuse_unready(desk, ref, in_time=in_time, waited=body.wait_seconds)
+    return _adapter(desk, ref, registered.digest)
+
+
+def _refuse_unready(desk: Desk, ref: str, *, in_time: bool, waited: float) -> None:
+    slots = desk.fleet.states(ref).items()
+    bad = [
+        f"{url}: {s.state.value}, {s.reason}"
+        for url, s in slots
+        if s.state in _HOPELESS
+    ]
+    if bad:
+        raise StateConflict(f"{ref} is not ready: {'; '.join(bad)}", param="ref")
+    if not in_time:
+        raise UpstreamTimeout(
+            f"{ref} is not ready everywhere after {waited:g} s; it goes on, and"
+            " GET /admin/v1/adapters shows how far it is"
+        )
+
+
+@router.delete("/adapters/{ref}")
+async def unmount_adapter(
+    ref: str,
+    desk: AtDesk,
+    operator: Changer,
+    work: AtWork,
+    why: Why = "",
+    wait_seconds: Wait = 90.0,
+) -> dict[str, Any]:
+    """Unmount an adapter: routing first, then drain, unload, verify."""
+    registered = _registered(desk, ref)
+    done = await unmount(
+        str(registered.ref),
+        Who(operator.name, why),
+        changes=desk.changes,
+        fleet=desk.fleet,
+        worker=work,
+        within=wait_seconds,
+    )
+    return msgspec.to_builtins(done)
+
+
+@router.get("/adapters/{ref}/card")
+async def get_card(ref: str, desk: AtDesk, operator: Reader) -> Response:
+    """The adapter's model card."""
+    card = (_registered(desk, ref).path / "README.md").read_text(encoding="utf-8")
+    return Response(card, media_type="text/markdown")
+
+
+@router.get("/replicas")
+async def get_replicas(desk: AtDesk, operator: Reader) -> dict[str, Any]:
+    """Every vLLM server, as it was last seen."""
+    replicas = [
+        {
+            "url": member.replica.url,
+            "alive": member.alive,
+            "base_ready": member.alive
+            and desk.fleet.base_name in member.observed.models,
+            "boot_epoch": member.observed.boot_epoch,
+            "in_flight": member.in_flight,
+            "models": sorted(member.observed.models),
+        }
+        for member in desk.fleet.members
+    ]
+    return {"replicas": replicas}
+
+
+def _registered(desk: Desk, text: str) -> Registered:
+    try:
+        return desk.registry.get(AdapterRef.parse(text))
+    except AdapterError as error:
+        raise NotFound(str(error), param="ref") from error
+
+
+def _adapter(desk: Desk, ref: str, digest: str | None) -> dict[str, Any]:
+    present = desk.live.present
+    slots = desk.fleet.states(ref)
+    return {
+        "ref": ref,
+        "digest": digest,
+        "desired": "mounted" if ref in present.mounted else "absent",
+        "bound_to": [name for name, bound in present.bindings.items() if bound == ref],
+        "replicas": [
+            {
+                "url": url,
+                "state": slot.state.value,
+                "reason": slot.reason,
+                "in_flight": slot.in_flight,
+            }
+            for url, slot in slots.items()
+        ],
+    }

@@ -1,0 +1,150 @@
+"""Engines for every suite: `fake_vllm` fails on demand, `real_vllm` is the real thing.
+
+The real one is started once a session, from the engine environment that `make up`
+creates. It is expensive (about a minute, both cores, 3 GB), so tests share it: what a
+test loads there, it unloads.
+"""
+
+import os
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import AsyncIterator, Iterator, Mapping
+from pathlib import Path
+from typing import Final
+
+import msgspec
+import pytest
+
+from gateway.engine.fake import FakeVllm
+
+ROOT: Final = Path(__file__).resolve().parents[1]
+ENGINE_PYTHON: Final = ROOT / ".venv-engine" / "bin" / "python"
+BASE: Final = ROOT / "var" / "models" / "smollm2-135m-instruct@1.0"
+READY_SECONDS: Final = 240.0
+STOP_SECONDS: Final = 20.0
+
+
+class RealVllm(msgspec.Struct, frozen=True):
+    """A running vLLM server."""
+
+    url: str
+    base: str
+    log: Path | None
+    """None when it was started by somebody else."""
+
+
+@pytest.fixture
+async def fake_vllm() -> AsyncIterator[FakeVllm]:
+    """A healthy fake; set its `quirks` to break it."""
+    async with FakeVllm() as fake:
+        yield fake
+
+
+@pytest.fixture(scope="session")
+def real_vllm() -> Iterator[RealVllm]:
+    """A real vLLM with the base model and no adapter.
+
+    `ENGINE_URL` names one that runs already, as it does for `make up`; its base has to
+    be served as `base` there. Missing parts are failures: a suite that leaves out the
+    real engine quietly proves nothing.
+    """
+    if given := os.environ.get("ENGINE_URL"):
+        yield RealVllm(url=given, base="base", log=None)
+        return
+    _need(ENGINE_PYTHON, "the engine environment, which `make up` creates first")
+    _need(BASE / "config.json", "the base model: `make up` prepares it after that")
+    port = _free_port()
+    log = Path(tempfile.mkdtemp(prefix="wastegate-vllm-")) / "vllm.log"
+    with log.open("wb") as out:
+        process = subprocess.Popen(  # noqa: S603 -- our own command line
+            _command(port),
+            env=_environment(),
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+    try:
+        url = f"http://127.0.0.1:{port}"
+        _wait_until_healthy(process, url, log)
+        yield RealVllm(url=url, base="base", log=log)
+    finally:
+        _stop(process)
+
+
+def _need(path: Path, what: str) -> None:
+    if not path.exists():
+        pytest.fail(
+            f"{path.relative_to(ROOT)} is missing: {what}."
+            ' Run `make up && make down` once, or deselect with -m "not vllm"',
+            pytrace=False,
+        )
+
+
+def _command(port: int) -> list[str]:
+    module = "vllm.entrypoints.openai.api_server"
+    where = ["--host", "127.0.0.1", "--port", str(port)]
+    model = ["--model", str(BASE), "--served-model-name", "base"]
+    compute = ["--dtype", "float32", "--enforce-eager", "--max-model-len", "2048"]
+    lora = ["--enable-lora", "--max-loras", "4", "--max-lora-rank", "16"]
+    grammar = ["--structured-outputs-config.backend", "guidance"]
+    command = [str(ENGINE_PYTHON), "-m", module, *where, *model, *compute]
+    return [*command, *lora, *grammar]
+
+
+def _environment() -> Mapping[str, str]:
+    cores = sorted(os.sched_getaffinity(0))
+    return {
+        **os.environ,
+        "VLLM_ALLOW_RUNTIME_LORA_UPDATING": "True",
+        "VLLM_CPU_KVCACHE_SPACE": "2",
+        # Left alone, vLLM keeps one core free and runs torch on a single thread.
+        "VLLM_CPU_OMP_THREADS_BIND": f"{cores[0]}-{cores[-1]}",
+        "OMP_NUM_THREADS": str(len(cores)),
+        "HF_HUB_OFFLINE": "1",
+        "VLLM_NO_USAGE_STATS": "1",
+        "DO_NOT_TRACK": "1",
+    }
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def _wait_until_healthy(process: subprocess.Popen[bytes], url: str, log: Path) -> None:
+    deadline = time.monotonic() + READY_SECONDS
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            break
+        try:
+            with urllib.request.urlopen(f"{url}/health", timeout=2):  # noqa: S310 -- http on loopback
+                return
+        except (urllib.error.URLError, OSError):
+            time.sleep(0.5)
+    tail = log.read_text(errors="replace")[-3_000:]
+    pytest.fail(f"vLLM did not get ready; the end of {log}:\n{tail}", pytrace=False)
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    """End the whole process group: vLLM's worker is a child of its own."""
+    for sign in (signal.SIGTERM, signal.SIGKILL):
+        try:
+            os.killpg(process.pid, sign)
+        except ProcessLookupError:
+            break
+        try:
+            process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            continue
+    # The group may outlive its leader for a moment; nothing of it may stay.
+    try:
+        os.killpg(process.pid, signal.SIGKILL)
+    except ProcessLookupError:
+        return
