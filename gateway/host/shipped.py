@@ -32,9 +32,10 @@ def register(shipped: Path, registry: Path, base: Path | None) -> list[str]:
 
 def _register_one(source: Path, registry: Path, base: Path | None) -> str:
     # Imported here, since `down` and `doctor` must do without it.
+    from adapters.registry import Registry  # noqa: PLC0415
+
     from adapters import preflight  # noqa: PLC0415
     from adapters.base import load_base  # noqa: PLC0415
-    from adapters.registry import Registry  # noqa: PLC0415
 
     def check(stage: Path) -> None:
         if base is not None:
