@@ -302,7 +302,10 @@ def _measure(parts: Parts) -> None:
         )
         for ref, slot in member.slots.items():
             parts.counters.know_model(ref)
-            gauges.adapter(url, ref, slot.state.value)
+            if slot.state is State.ABSENT and ref not in present.mounted:
+                gauges.forget_adapter(url, ref)
+            else:
+                gauges.adapter(url, ref, slot.state.value)
 
 
 def _store(settings: Settings) -> Store:
