@@ -1,0 +1,1 @@
+"""Examples for behaviour tuning: generated, deterministic, split by template."""

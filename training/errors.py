@@ -1,0 +1,28 @@
+"""What can go wrong in training, as one small tree.
+
+TrainingError
+├── BaseError      the base checkpoint cannot be prepared or is not what it says
+├── DataError      examples or pairs that must not be trained on
+├── ConfigError    a run's configuration
+└── PublishError   an adapter that must not leave the worker
+"""
+
+
+class TrainingError(Exception):
+    """Root of the tree; the command line prints its sentence and exits with 1."""
+
+
+class BaseError(TrainingError):
+    """The base checkpoint cannot be prepared, or is incomplete."""
+
+
+class DataError(TrainingError):
+    """An example or a pair that must not be trained on."""
+
+
+class ConfigError(TrainingError):
+    """A run's configuration is not usable."""
+
+
+class PublishError(TrainingError):
+    """A trained adapter does not hold what its manifest would promise."""

@@ -1,0 +1,74 @@
+"""Examples in the project's JSONL form: one line, one input with its right output."""
+
+import hashlib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Final, Literal
+
+import msgspec
+
+from structured.prompt import AssistInput
+from training.errors import DataError
+
+Intent = Literal["summarise", "extract", "classify", "refuse", "uncertain"]
+Split = Literal["train", "val", "test"]
+Status = Literal["ok", "uncertain", "refused"]
+
+INTENTS: Final[tuple[Intent, ...]] = (
+    "summarise",
+    "extract",
+    "classify",
+    "refuse",
+    "uncertain",
+)
+
+
+class Output(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What the assistant should say; the field order is the order in the JSON."""
+
+    status: Status
+    answer: str
+    citations: tuple[str, ...] = ()
+
+    def text(self) -> str:
+        """The exact text that a model learns: compact JSON, no spaces."""
+        return msgspec.json.encode(self).decode()
+
+
+class Example(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One example; `id` is SPLIT-NUMBER-INTENT-KIND."""
+
+    id: str
+    intent: Intent
+    split: Split
+    input: AssistInput
+    output: Output
+
+
+def dumps(examples: Iterable[Example]) -> bytes:
+    """Encode as JSONL; the same examples give the same bytes."""
+    return b"".join(msgspec.json.encode(example) + b"\n" for example in examples)
+
+
+def digest(examples: Iterable[Example]) -> str:
+    """Hex sha256 of the JSONL bytes."""
+    return hashlib.sha256(dumps(examples)).hexdigest()
+
+
+def load(path: Path) -> tuple[Example, ...]:
+    """Read JSONL.
+
+    Raises:
+        DataError: the file cannot be read, or a line is not an example.
+    """
+    examples: list[Example] = []
+    try:
+        lines = path.read_bytes().splitlines()
+    except OSError as error:
+        raise DataError(f"cannot read examples: {error}") from error
+    for number, line in enumerate(lines, start=1):
+        try:
+            examples.append(msgspec.json.decode(line, type=Example))
+        except msgspec.MsgspecError as error:
+            raise DataError(f"{path}, line {number}: {error}") from error
+    return tuple(examples)
