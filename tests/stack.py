@@ -6,6 +6,7 @@ import json
 import socket
 from collections.abc import AsyncGenerator, Generator, Sequence
 from contextlib import asynccontextmanager, contextmanager
+from io import BytesIO
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -50,7 +51,7 @@ class Stack(NamedTuple):
         self, path: str, body: Any, *, key: str = KEY, **headers: str
     ) -> "Reply":
         """POST JSON, or bytes as they are, to the data plane."""
-        data = {"data": body} if isinstance(body, bytes) else {"json": body}
+        data = {"data": BytesIO(body)} if isinstance(body, bytes) else {"json": body}
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         auth = {"authorization": f"Bearer {key}"} | named
         async with self.http.post(self.url + path, headers=auth, **data) as answer:

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from adapters.errors import AdapterError
 from adapters.lifecycle import State
+from adapters.manifest import CARD
 from adapters.refs import AdapterRef
 from adapters.registry import Registered
 from gateway.api.control_flags import AtDesk, Desk, Name, Why
@@ -117,8 +118,10 @@ async def unmount_adapter(
 @router.get("/adapters/{ref}/card")
 async def get_card(ref: str, desk: AtDesk, operator: Reader) -> Response:
     """The adapter's model card."""
-    card = (_registered(desk, ref).path / "README.md").read_text(encoding="utf-8")
-    return Response(card, media_type="text/markdown")
+    card = _registered(desk, ref).path / CARD
+    if not card.is_file():
+        raise NotFound(f"{ref} was registered without a card", param="ref")
+    return Response(card.read_bytes(), media_type="text/markdown; charset=utf-8")
 
 
 @router.get("/replicas")

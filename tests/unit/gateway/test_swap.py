@@ -143,8 +143,10 @@ async def test_a_gateway_that_starts_anew_finds_what_is_loaded_and_proves_it(
     assert len(loads) == len(again) == 2
 
 
-async def test_the_card_is_served_as_it_is(stack: Stack) -> None:
-    assert (await stack.admin("GET", f"adapters/{PREF}/card")).status == 404
+async def test_an_adapter_without_a_card_says_so(stack: Stack) -> None:
+    reply = await stack.admin("GET", f"adapters/{PREF}/card")
+    assert (reply.status, reply.code) == (404, "not_found")
+    assert "without a card" in reply.body.decode()
 
 
 async def test_two_adapters_never_load_at_once(
