@@ -131,7 +131,7 @@ class Control:
         }
 
     def get_audit(self, rest: str, body: Any, if_match: str) -> tuple[int, Any]:
-        entry = {
+        entry: dict[str, Any] = {
             "seq": 7,
             "at": 1_700_000_000.0,
             "who": "alice",
@@ -157,7 +157,9 @@ class ControlServer:
         class Handler(BaseHTTPRequestHandler):
             def do_any(self) -> None:
                 length = int(self.headers.get("Content-Length", 0))
-                body = json.loads(self.rfile.read(length) or b"null") or {}
+                body: dict[str, Any] = (
+                    json.loads(self.rfile.read(length) or b"null") or {}
+                )
                 if self.headers["Authorization"] != f"Bearer {KEY}":
                     status, said = 401, failure("invalid_key", "nobody has this key")
                 else:

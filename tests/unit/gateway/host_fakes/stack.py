@@ -60,6 +60,11 @@ def free_ports(count: int) -> list[int]:
     return ports
 
 
+def hearing() -> None:
+    """Undo what nohup or a background shell has set for the tests themselves."""
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
 class FakeStack:
     """One such directory, and the commands that are run in it."""
 
@@ -109,6 +114,7 @@ class FakeStack:
             stderr=subprocess.STDOUT,
             text=True,
             start_new_session=True,
+            preexec_fn=hearing,
         )
         self._running.append(running)
         return running
