@@ -125,7 +125,7 @@ class _Bench:
             json=body,
             headers={"authorization": key, "if-match": self._version},
         )
-        if reply.status_code != httpx.codes.OK:
+        if not reply.is_success:
             raise BenchError(f"{method} {path}: {reply.status_code} {reply.text}")
         self._version = reply.headers.get("etag", self._version)
         return reply
@@ -133,7 +133,12 @@ class _Bench:
     async def split(self) -> None:
         """Give half of the conversations to the adapter."""
         flag = (await self.admin("GET", "flags/GENERATOR")).json()
-        halves = {"default": "base", "lora": 5000, "lora_pref": 0, "overrides": {}}
+        halves: dict[str, object] = {
+            "default": "base",
+            "lora": 5000,
+            "lora_pref": 0,
+            "overrides": {},
+        }
         await self.admin("PUT", "flags/GENERATOR", flag | halves | {"why": "bench"})
         await self.admin("POST", "adapters", {"ref": ADAPTER, "why": "bench"})
 
@@ -206,7 +211,7 @@ class _Bench:
             async for piece in reply.aiter_text():
                 first = first or time.perf_counter() - began
                 text += piece
-        if reply.status_code != httpx.codes.OK:
+        if not reply.is_success:
             return Served(phase, model, None, json.loads(text)["error"]["code"])
         whole = text.endswith("data: [DONE]\n\n") and '"wastegate"' in text
         return Served(phase, model, first, "ok" if whole else "broken")

@@ -148,7 +148,9 @@ def _convert(source: str, draft: Path, *, gguf: str | None) -> None:
         from transformers import GgufConfig  # noqa: PLC0415 -- as above
 
         options["quantization_config"] = GgufConfig(dequantize=True)
-    model = AutoModelForCausalLM.from_pretrained(source, dtype=torch.bfloat16, **options)
+    model = AutoModelForCausalLM.from_pretrained(
+        source, dtype=torch.bfloat16, **options
+    )
     model.save_pretrained(draft, max_shard_size="8GB")
     tokenizer.save_pretrained(draft)
 

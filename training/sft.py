@@ -32,9 +32,7 @@ class Run(msgspec.Struct, frozen=True):
     versions: dict[str, str]
 
 
-def train(
-    config: RunConfig, *, base_dir: Path, out: Path, max_steps: int = -1
-) -> Run:
+def train(config: RunConfig, *, base_dir: Path, out: Path, max_steps: int = -1) -> Run:
     """Train and write adapter and run record to `out`, whole or not at all.
 
     Args:
@@ -133,7 +131,9 @@ def fit(  # noqa: PLR0913 -- one call assembles a run; each argument is one of i
             value = loss(model, inputs)
             return (value, {}) if kw.get("return_outputs") else value
 
-        def prediction_step(self, model: Any, inputs: Any, *args: Any, **kw: Any) -> Any:
+        def prediction_step(
+            self, model: Any, inputs: Any, *args: Any, **kw: Any
+        ) -> Any:
             import torch  # noqa: PLC0415 -- heavy
 
             with torch.no_grad():

@@ -87,7 +87,7 @@ async def running(engine: Engine) -> float:
 
 async def until_running(engine: Engine, number: int) -> None:
     async with asyncio.timeout(engine.patience):
-        while await running(engine) != number:  # noqa: ASYNC110 -- another process
+        while await running(engine) != number:
             await asyncio.sleep(0.02)
 
 

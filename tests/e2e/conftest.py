@@ -142,7 +142,7 @@ def _wait_until_ready(process: subprocess.Popen[bytes], gateway: Gateway) -> Non
         except httpx.TransportError:
             time.sleep(0.2)
             continue
-        if seen.status_code == httpx.codes.OK and not seen.json()["degraded"]:
+        if seen.is_success and not seen.json()["degraded"]:
             return
         time.sleep(0.2)
     log = gateway.log.read_text(errors="replace")[-3000:]

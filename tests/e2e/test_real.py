@@ -173,7 +173,7 @@ def _stream(gateway: Gateway, key: str) -> tuple[int, str]:
         timeout=180,
     ) as reply:
         text = reply.read().decode()
-    if reply.status_code != httpx.codes.OK:
+    if not reply.is_success:
         return reply.status_code, json.loads(text)["error"]["code"]
     events = [e.removeprefix("data: ") for e in text.split("\n\n") if e]
     assert events[-1] == "[DONE]"

@@ -36,7 +36,8 @@ def sentence(product: str, attribute: Attribute, value: str) -> str:
 
 def distractors(draw: Draw, product: str, asked: Attribute, count: int) -> list[str]:
     """Passages that do not answer: the product's other properties, or the asked
-    property of another product, which is the harder kind."""
+    property of another product, which is the harder kind.
+    """
     texts: list[str] = []
     pool = [a for a in draw.words.attributes if a is not asked]
     for attribute in draw.rng.sample(pool, count):
@@ -214,7 +215,7 @@ def _other(draw: Draw, product: str) -> str:
     """Another product; its brand differs too, so that no passage is ambiguous."""
     while True:
         other = draw.product()
-        if other.split()[0] != product.split()[0]:
+        if other.split()[0] != product.split(maxsplit=1)[0]:
             return other
 
 

@@ -127,7 +127,7 @@ async def test_a_second_question_may_mend_what_a_repair_may_not(
         fake_vllm.quirks = saying("I would say 1.7 litres.", GOOD)
         reply = await stack.assist()
     assert reply.json["verdict"] == "reasked"
-    asked = fake_vllm.completions[-1].body["messages"]
+    asked: Any = fake_vllm.completions[-1].body["messages"]
     assert [m["role"] for m in asked] == ["system", "user", "assistant", "user"]
 
 
@@ -149,7 +149,7 @@ async def test_a_constrained_surface_tells_the_engine_its_schema(
         await stack.all_ready()
         reply = await stack.assist()
     assert reply.json["verdict"] == "constrained"
-    sent = fake_vllm.completions[-1].body["response_format"]
+    sent: Any = fake_vllm.completions[-1].body["response_format"]
     assert sent["json_schema"]["schema"]["title"] == "ACME Assistant answer"
 
 

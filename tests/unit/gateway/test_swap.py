@@ -71,7 +71,7 @@ async def test_what_does_not_drain_in_time_is_left_to_do_without_traffic(
     assert "1 requests" in reply.json["left_to_do"][0]
     assert LORA in fake_vllm.adapters
     hanging.cancel()
-    await stack.until(lambda seen: set(seen) <= {"retired", "absent"}, LORA)
+    await stack.until({"retired", "absent"}, LORA)
     assert LORA not in fake_vllm.adapters
 
 
@@ -80,7 +80,7 @@ async def test_an_adapter_that_changes_nothing_gets_no_traffic(
 ) -> None:
     fake_vllm.quirks = Quirks(silent=True)
     async with running(configured()) as stack:
-        await stack.until(lambda seen: set(seen) == {"quarantined"}, LORA)
+        await stack.until({"quarantined"}, LORA)
         mounted = await stack.admin("POST", "adapters", {"ref": LORA})
         assert (mounted.status, mounted.code) == (409, "conflict")
         assert "log-probabilities differ by 0.0000" in mounted.body.decode()
