@@ -18,7 +18,8 @@
 SHELL := /bin/sh
 
 PIP_FLAGS ?=
-SAMPLES ?= training/data/heldout.jsonl
+SAMPLES ?= var/evals/heldout.jsonl
+COUNT ?= 160
 
 # The first of these that is new enough; asked for only when an environment is made.
 find_python = $(shell for each in $(PYTHON) python3.11 python3 python3.12 python3.13; do \
@@ -107,7 +108,8 @@ bench: .venv
 
 .PHONY: results
 results: .venv
-	.venv/bin/python -m evals table --samples $(SAMPLES) --out docs/results.md
+	.venv/bin/python -m training data --split test --count $(COUNT) --out $(SAMPLES)
+	.venv/bin/python -m evals table --samples $(SAMPLES) --max-tokens 96 --out docs/results.md
 
 .PHONY: clean
 clean: down
