@@ -114,7 +114,7 @@ class FakeStack:
             stderr=subprocess.STDOUT,
             text=True,
             start_new_session=True,
-            preexec_fn=hearing,
+            preexec_fn=hearing,  # noqa: PLW1509 - the tests have one thread
         )
         self._running.append(running)
         return running
