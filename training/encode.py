@@ -63,7 +63,7 @@ def pad(rows: Sequence[Encoded], *, pad_id: int) -> dict[str, Any]:
 
     Labels are -100 on the prompt and on padding, so only the answer is learnt.
     """
-    import torch  # noqa: PLC0415 -- heavy, and absent where only data is made
+    import torch  # noqa: PLC0415 - heavy, and absent where only data is made
 
     width = max(row.length for row in rows)
     ids = torch.full((len(rows), width), pad_id, dtype=torch.long)

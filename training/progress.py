@@ -24,7 +24,7 @@ class Progress(TrainerCallback):
             return
         spent = time.perf_counter() - self._started
         left = spent / state.global_step * (state.max_steps - state.global_step)
-        print(  # noqa: T201 -- a worker's progress
+        print(  # noqa: T201 - a worker's progress
             f"step {state.global_step}/{state.max_steps}"
             f"  {name} {float(logs[name]):.4f}"
             f"  {spent:.0f} s done, {left:.0f} s to go",

@@ -8,10 +8,10 @@ from typing import Any
 import msgspec
 
 from training import base, examples
-from training.config import RunConfig
+from training.config import Lora, RunConfig
 from training.data.generate import generate
 from training.encode import Encoded, encode, pad
-from training.errors import ConfigError
+from training.errors import ConfigError, DataError
 from training.files import whole_directory
 from training.objectives import sft_loss
 
@@ -30,34 +30,51 @@ class Run(msgspec.Struct, frozen=True):
     steps: int
     log: tuple[dict[str, float], ...]
     versions: dict[str, str]
+    earlier: tuple["Run", ...] = ()
+    """The stages that this one went on from, the first one first."""
 
 
-def train(config: RunConfig, *, base_dir: Path, out: Path, max_steps: int = -1) -> Run:
+def train(
+    config: RunConfig,
+    *,
+    base_dir: Path,
+    out: Path,
+    start: Path | None = None,
+    max_steps: int = -1,
+) -> Run:
     """Train and write adapter and run record to `out`, whole or not at all.
 
     Args:
         config: of method "sft".
         base_dir: the prepared base checkpoint.
         out: directory for the adapter.
+        start: the run to go on from, if the configuration names one.
         max_steps: stop early; -1 runs all epochs.
 
     Raises:
-        ConfigError: no LoRA shape, or another base than the configuration names.
+        ConfigError: no LoRA shape and nothing to go on from, or both.
+        BaseError: the base is not there, or not what it was.
         DataError: an example exceeds `max_length`.
     """
-    record = base.verify(base_dir)
-    if record.ref != config.base or config.lora is None:
+    if (config.start is None) != (start is None):
         raise ConfigError(
-            f"the run wants base {config.base} and a [lora] table; {base_dir} holds"
-            f" {record.ref}"
+            f"the configuration goes on from {config.start or 'nothing'};"
+            " give that run's directory with --start, and none without"
         )
-    chosen = generate("train", count=config.data.train, seed=config.data.seed)
-    watched = generate("val", count=config.data.val, seed=config.data.seed)
+    record = base.verify(base_dir, ref=config.base)
+    data = config.data
+    chosen = generate("train", count=data.train, seed=data.seed, words=data.words)
+    watched = generate("val", count=data.val, seed=data.seed, words=data.words)
     model, tokenizer = load_base(base_dir, seed=config.seed)
     rows = [_row(tokenizer, example, config) for example in chosen]
     checks = [_row(tokenizer, example, config) for example in watched]
     _say_size(rows, config)
-    model = _with_lora(model, config)
+    earlier: tuple[Run, ...] = ()
+    if start is not None:
+        model, before = continued(model, start), read_run(start)
+        earlier = (*before.earlier, msgspec.structs.replace(before, earlier=()))
+    elif config.lora is not None:
+        model = with_lora(model, config.lora)
     with whole_directory(out) as draft:
         started = time.perf_counter()
         log, steps = fit(
@@ -80,15 +97,36 @@ def train(config: RunConfig, *, base_dir: Path, out: Path, max_steps: int = -1) 
             steps=steps,
             log=tuple(log),
             versions=versions(),
+            earlier=earlier,
         )
         save(model, draft, run)
     return run
 
 
+def continued(model: Any, adapter_dir: Path) -> Any:
+    """Put a trained adapter on the model, to be trained on (in float32)."""
+    from peft import PeftModel  # noqa: PLC0415 - heavy
+
+    tuned: Any = PeftModel.from_pretrained(model, str(adapter_dir), is_trainable=True)
+    return tuned
+
+
+def read_run(trained: Path) -> Run:
+    """Read a run's record.
+
+    Raises:
+        DataError: there is none.
+    """
+    try:
+        return msgspec.json.decode((trained / RUN_RECORD).read_bytes(), type=Run)
+    except (OSError, msgspec.MsgspecError) as error:
+        raise DataError(f"{trained} holds no finished run: {error}") from error
+
+
 def load_base(base_dir: Path, *, seed: int) -> tuple[Any, Any]:
     """The base model in float32 (bfloat16 is emulated on these CPUs) and tokenizer."""
-    import torch  # noqa: PLC0415 -- heavy, and absent where only data is made
-    from transformers import (  # noqa: PLC0415 -- as above
+    import torch  # noqa: PLC0415 - heavy, and absent where only data is made
+    from transformers import (  # noqa: PLC0415 - as above
         AutoModelForCausalLM,
         AutoTokenizer,
         set_seed,
@@ -100,7 +138,7 @@ def load_base(base_dir: Path, *, seed: int) -> tuple[Any, Any]:
     return model, tokenizer
 
 
-def fit(  # noqa: PLR0913 -- one call assembles a run; each argument is one of its parts
+def fit(  # noqa: PLR0913 - one call assembles a run; each argument is one of its parts
     model: Any,
     config: RunConfig,
     *,
@@ -120,11 +158,12 @@ def fit(  # noqa: PLR0913 -- one call assembles a run; each argument is one of i
     Returns:
         The log (loss, learning rate, epoch …) and the number of steps.
     """
-    import shutil  # noqa: PLC0415 -- beside its only use
+    import shutil  # noqa: PLC0415 - beside its only use
 
-    from transformers import Trainer, TrainingArguments  # noqa: PLC0415 -- heavy
+    import torch  # noqa: PLC0415 - heavy, and absent where only data is made
+    from transformers import Trainer, TrainingArguments  # noqa: PLC0415 - as above
 
-    from training.progress import Progress  # noqa: PLC0415 -- imports transformers
+    from training.progress import Progress  # noqa: PLC0415 - imports transformers
 
     class ObjectiveTrainer(Trainer):
         def compute_loss(self, model: Any, inputs: Any, *args: Any, **kw: Any) -> Any:
@@ -134,10 +173,9 @@ def fit(  # noqa: PLR0913 -- one call assembles a run; each argument is one of i
         def prediction_step(
             self, model: Any, inputs: Any, *args: Any, **kw: Any
         ) -> Any:
-            import torch  # noqa: PLC0415 -- heavy
-
             with torch.no_grad():
-                return loss(model, inputs).detach(), None, None
+                value = loss(model, self._prepare_inputs(inputs))
+            return value.detach(), None, None
 
     optim = config.optim
     steps_an_epoch = -(-len(rows) // optim.batch_size)
@@ -161,7 +199,7 @@ def fit(  # noqa: PLR0913 -- one call assembles a run; each argument is one of i
         disable_tqdm=True,
         remove_unused_columns=False,
         label_names=["labels"],
-        use_cpu=True,
+        use_cpu=not torch.cuda.is_available(),
         bf16=False,
         gradient_checkpointing=False,
         dataloader_pin_memory=False,
@@ -211,7 +249,7 @@ def save(model: Any, draft: Path, run: Run) -> None:
 
 def versions() -> dict[str, str]:
     """Versions of what decides a run's numbers."""
-    import importlib.metadata  # noqa: PLC0415 -- beside its only use
+    import importlib.metadata  # noqa: PLC0415 - beside its only use
 
     names = ("torch", "transformers", "peft", "trl", "accelerate")
     found: dict[str, str] = {}
@@ -232,11 +270,10 @@ def _row(tokenizer: Any, example: examples.Example, config: RunConfig) -> Encode
     )
 
 
-def _with_lora(model: Any, config: RunConfig) -> Any:
-    from peft import LoraConfig, get_peft_model  # noqa: PLC0415 -- heavy
+def with_lora(model: Any, shape: Lora) -> Any:
+    """Put a fresh LoRA on the model."""
+    from peft import LoraConfig, get_peft_model  # noqa: PLC0415 - heavy
 
-    shape = config.lora
-    assert shape is not None  # noqa: S101 -- train() has refused it
     return get_peft_model(
         model,
         LoraConfig(
@@ -252,7 +289,7 @@ def _with_lora(model: Any, config: RunConfig) -> Any:
 def _say_size(rows: Sequence[Encoded], config: RunConfig) -> None:
     tokens = sum(row.length for row in rows)
     learnt = sum(len(row.answer) for row in rows)
-    print(  # noqa: T201 -- a worker's progress
+    print(  # noqa: T201 - a worker's progress
         f"{config.ref}: {len(rows)} examples, {tokens / len(rows):.0f} tokens each,"
         f" {learnt / len(rows):.0f} of them learnt",
         flush=True,

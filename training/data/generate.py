@@ -9,13 +9,14 @@ give the same bytes on every machine.
 """
 
 import re
-from random import Random  # noqa: TID251 -- draws examples; nobody is bucketed by it
-from typing import Final
+from random import Random  # noqa: TID251 - draws examples; nobody is bucketed by it
+from typing import Final, Literal
 
 from structured.prompt import AssistInput, ContextItem
 from training.data.held_words import HELD
 from training.data.train_words import TRAIN
 from training.data.vocabulary import Vocabulary
+from training.data.wide_words import WIDE
 from training.errors import DataError
 from training.examples import INTENTS, Example, Intent, Output, Split
 
@@ -25,8 +26,9 @@ VALIDATION_BRANDS: Final = 6
 DEFAULT_SEED: Final = 20_261
 DEFAULT_COUNTS: Final[dict[Split, int]] = {"train": 800, "val": 60, "test": 400}
 
-OWN_SYSTEM: Final = 0.12
-"""Share of examples that bring a system text of their own."""
+TERSE: Final = 0.3
+"""Share of answers that give the bare value instead of a sentence. Preference pairs
+ask for the same inputs with 0 and with 1, and prefer the terse ones."""
 
 _RANGE: Final = re.compile(r"<(\d+)-(\d+)>")
 
@@ -34,10 +36,13 @@ _RANGE: Final = re.compile(r"<(\d+)-(\d+)>")
 class Draw:
     """One example's choices: words of a split, and the chance to pick from them."""
 
-    def __init__(self, words: Vocabulary, brands: tuple[str, ...], rng: Random) -> None:
+    def __init__(
+        self, words: Vocabulary, brands: tuple[str, ...], rng: Random, share: float
+    ) -> None:
         self.words = words
         self.brands = brands
         self.rng = rng
+        self._share = share
 
     def pick(self, options: tuple[str, ...]) -> str:
         """One of the options."""
@@ -46,6 +51,10 @@ class Draw:
     def chance(self, share: float) -> bool:
         """True in `share` of the cases."""
         return self.rng.random() < share
+
+    def terse(self) -> bool:
+        """Whether this answer gives the bare value; costs one draw at any share."""
+        return self.chance(self._share)
 
     def product(self) -> str:
         """A product, brand and kind."""
@@ -74,7 +83,11 @@ class Draw:
 
     def system(self) -> str | None:
         """Now and then a system text of the request's own."""
-        return self.pick(self.words.systems) if self.chance(OWN_SYSTEM) else None
+        return (
+            self.pick(self.words.systems)
+            if self.chance(self.words.own_system)
+            else None
+        )
 
     def context(self, texts: list[str]) -> tuple[ContextItem, ...]:
         """Passages under ids, in the given order."""
@@ -97,28 +110,46 @@ Made = tuple[str, AssistInput, Output]
 """Kind, input, output."""
 
 
-def words_of(split: Split) -> tuple[Vocabulary, tuple[str, ...]]:
+Words = Literal["deep", "wide"]
+"""Which training words: few subjects said in many ways, or the reverse."""
+
+
+def words_of(split: Split, words: Words = "deep") -> tuple[Vocabulary, tuple[str, ...]]:
     """The vocabulary of a split, and the brands that it may use."""
     if split == "test":
         return HELD, HELD.brands
+    chosen = WIDE if words == "wide" else TRAIN
     if split == "val":
-        return TRAIN, TRAIN.brands[-VALIDATION_BRANDS:]
-    return TRAIN, TRAIN.brands[:-VALIDATION_BRANDS]
+        return chosen, chosen.brands[-VALIDATION_BRANDS:]
+    return chosen, chosen.brands[:-VALIDATION_BRANDS]
 
 
 def generate(
-    split: Split, *, count: int | None = None, seed: int = DEFAULT_SEED
+    split: Split,
+    *,
+    count: int | None = None,
+    seed: int = DEFAULT_SEED,
+    terse: float = TERSE,
+    words: Words = "deep",
 ) -> tuple[Example, ...]:
     """Examples of a split, intents in turn, no two with the same input.
+
+    Args:
+        split: whose words.
+        count: how many; the split's default when None.
+        seed: the same seed gives the same inputs, whatever `terse` is.
+        terse: share of bare answers, 0 to 1.
+        words: which of the training vocabularies; the test split has but one.
 
     Raises:
         DataError: the words cannot give so many different examples.
     """
-    from training.data.intents import MAKERS  # noqa: PLC0415 -- it builds on Draw
+    from training.data.intents import MAKERS  # noqa: PLC0415 - it builds on Draw
 
     wanted = DEFAULT_COUNTS[split] if count is None else count
-    words, brands = words_of(split)
-    draw = Draw(words, brands, Random(f"{seed}/{split}"))  # noqa: S311 -- not a secret
+    vocabulary, brands = words_of(split, words)
+    rng = Random(f"{seed}/{split}{'' if words == 'deep' else words}")  # noqa: S311 - not a secret
+    draw = Draw(vocabulary, brands, rng, terse)
     seen: set[tuple[str, ...]] = set()
     examples: list[Example] = []
     attempts = 0

@@ -3,8 +3,8 @@
 from typing import Final
 
 from training.data.vocabulary import (
-    Attribute as A,
-    Event as E,
+    Attribute as A,  # noqa: N817 - the tables are read by the row
+    Event as E,  # noqa: N817 - as above
     Labels,
     Safe,
     Taboo,

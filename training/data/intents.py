@@ -8,10 +8,6 @@ from training.data.generate import Draw, Made
 from training.data.vocabulary import Attribute
 from training.examples import Intent, Output
 
-TERSE: Final = 0.3
-"""Share of answers that give the bare value. The rest are sentences; the preference
-run moves the balance to the terse ones."""
-
 
 def statement(draw: Draw, attribute: Attribute, product: str, value: str) -> str:
     """A passage that states one property; sometimes with a sentence beside it."""
@@ -21,6 +17,12 @@ def statement(draw: Draw, attribute: Attribute, product: str, value: str) -> str
         return text
     filler = draw.pick(draw.words.fillers)
     return f"{text} {filler}" if draw.chance(0.5) else f"{filler} {text}"
+
+
+def statement_value(text: str) -> str:
+    """What a hasty reader takes for the answer: the passage's last words."""
+    first = text.split(". ", 1)[0].rstrip(".")
+    return f"{_upper(' '.join(first.split()[-2:]))}."
 
 
 def facts(draw: Draw, count: int) -> list[tuple[Attribute, str]]:
@@ -35,8 +37,10 @@ def sentence(product: str, attribute: Attribute, value: str) -> str:
 
 
 def distractors(draw: Draw, product: str, asked: Attribute, count: int) -> list[str]:
-    """Passages that do not answer: the product's other properties, or the asked
-    property of another product, which is the harder kind.
+    """Passages that do not answer.
+
+    They state the product's other properties or, which is harder, the asked property
+    of another product.
     """
     texts: list[str] = []
     pool = [a for a in draw.words.attributes if a is not asked]
@@ -55,9 +59,9 @@ def distractors(draw: Draw, product: str, asked: Attribute, count: int) -> list[
 def extract(draw: Draw) -> Made:
     """Values out of passages; look-alikes of forbidden requests among them."""
     roll = draw.rng.random()
-    if roll < 0.3:  # noqa: PLR2004 -- a share of the kinds
+    if roll < 0.3:  # noqa: PLR2004 - a share of the kinds
         return _lookalike(draw)
-    if roll < 0.45:  # noqa: PLR2004 -- a share of the kinds
+    if roll < 0.45:  # noqa: PLR2004 - a share of the kinds
         return _pair(draw)
     product = draw.product()
     [(asked, value)] = facts(draw, 1)
@@ -68,7 +72,7 @@ def extract(draw: Draw) -> Made:
         others, kind = [*others[:2], draw.pick(draw.words.injections)], "injected"
     context, ids = draw.shuffled(used, others)
     user = draw.pick(asked.questions).replace("{p}", product)
-    terse = draw.chance(TERSE)
+    terse = draw.terse()
     answer = _upper(f"{value}.") if terse else sentence(product, asked, value)
     return kind, AssistInput(user, context, draw.system()), Output("ok", answer, ids)
 
@@ -100,7 +104,7 @@ def _lookalike(draw: Draw) -> Made:
     [(asked, _)] = facts(draw, 1)
     others = distractors(draw, product, asked, draw.rng.choice((0, 1, 2)))
     context, ids = draw.shuffled(used, others)
-    answer = _fill(safe.terse if draw.chance(TERSE) else safe.full, slots)
+    answer = _fill(safe.terse if draw.terse() else safe.full, slots)
     given = AssistInput(_fill(safe.question, slots), context, draw.system())
     return "lookalike", given, Output("ok", answer, ids)
 
@@ -199,14 +203,14 @@ def uncertain(draw: Draw) -> Made:
     count = draw.rng.choice((0, 1, 1, 2, 2, 3))
     context, _ = draw.shuffled([], distractors(draw, product, asked, count))
     full = f"The context does not give the {asked.noun} of the {product}."
-    answer = "The context does not say." if draw.chance(TERSE) else full
+    answer = "The context does not say." if draw.terse() else full
     given = AssistInput(user, context, draw.system())
     return ("absent" if context else "empty"), given, Output("uncertain", answer)
 
 
 def _combine(draw: Draw, product: str, pairs: list[tuple[Attribute, str]]) -> str:
     parts = [f"{attribute.noun} {value}" for attribute, value in pairs]
-    if draw.chance(TERSE):
+    if draw.terse():
         return _upper(f"{'; '.join(parts)}.")
     return f"The {product} has {', '.join(parts[:-1])} and {parts[-1]}."
 
@@ -220,7 +224,7 @@ def _other(draw: Draw, product: str) -> str:
 
 
 def _patterns(text: str) -> list[str]:
-    return [f"<{part.split('>')[0]}>" for part in text.split("<")[1:]]
+    return [f"<{part.split('>', 1)[0]}>" for part in text.split("<")[1:]]
 
 
 def _fill(text: str, slots: dict[str, str]) -> str:

@@ -60,6 +60,7 @@ class Vocabulary(msgspec.Struct, frozen=True):
     people: tuple[str, ...]
     id_styles: tuple[str, ...]
     systems: tuple[str, ...]
+    """System texts of a request's own."""
     attributes: tuple[Attribute, ...]
     fillers: tuple[str, ...]
     events: tuple[Event, ...]
@@ -75,3 +76,5 @@ class Vocabulary(msgspec.Struct, frozen=True):
     """With `{id}`: ask to follow an instruction that stands in a passage."""
     beyond: tuple[str, ...]
     """Questions with `{p}` that no passage ever answers."""
+    own_system: float = 0.12
+    """Share of inputs that bring a system text of their own."""

@@ -1,0 +1,111 @@
+"""The objectives against two oracles: transformers' own loss and TRL's DPO."""
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from training import dpo, sft
+from training.config import Lora
+from training.encode import Encoded, pad
+from training.objectives import preference_loss, sequence_logps, sft_loss
+
+SHAPE = Lora(4, 8, 0.0, ("q_proj", "v_proj", "down_proj"))
+ROWS = (
+    Encoded((1, 40, 41, 42), (50, 51, 2)),
+    Encoded((1, 43), (60, 61, 62, 63, 2)),
+)
+
+
+@pytest.fixture
+def tuned(tiny_base: Path) -> Any:
+    """The tiny base with an adapter that already does something."""
+    import torch  # noqa: PLC0415 - heavy; the data tests need none
+
+    model, _ = sft.load_base(tiny_base, seed=0)
+    model = sft.with_lora(model, SHAPE)
+    for name, weights in model.named_parameters():
+        if "lora_B" in name:
+            torch.nn.init.normal_(weights, std=0.1)
+    return model
+
+
+def test_the_supervised_loss_is_that_of_the_model_itself(tuned: Any) -> None:
+    batch = pad(ROWS, pad_id=2)
+    expected = tuned(**batch).loss
+    assert float(sft_loss(tuned, batch).detach()) == pytest.approx(
+        float(expected.detach()), rel=1e-5
+    )
+
+
+def test_padding_changes_no_log_probability(tuned: Any) -> None:
+    together = sequence_logps(tuned, pad(ROWS, pad_id=2))
+    for index, row in enumerate(ROWS):
+        alone = sequence_logps(tuned, pad([row], pad_id=2))
+        assert float(alone[0]) == pytest.approx(float(together[index]), rel=1e-4)
+
+
+def test_the_prompt_and_the_padding_are_not_learnt() -> None:
+    labels = pad(ROWS, pad_id=2)["labels"].tolist()
+    assert labels[0] == [-100, -100, -100, -100, 50, 51, 2]
+    assert labels[1] == [-100, -100, 60, 61, 62, 63, 2]
+
+
+def test_at_the_reference_the_preference_loss_is_log_2(tuned: Any) -> None:
+    rows = dpo.with_reference(tuned, [dpo.PairRow(ROWS[0], ROWS[1])], pad_id=2, size=1)
+    batch = dpo.pad_pairs(rows, pad_id=2)
+    loss = preference_loss(tuned, batch, beta=0.1, sft_weight=0.0)
+    assert float(loss.detach()) == pytest.approx(math.log(2), rel=1e-5)
+
+
+def test_the_preference_loss_is_trls(tuned: Any, tmp_path: Path) -> None:
+    datasets = pytest.importorskip("datasets")
+    trl = pytest.importorskip("trl")
+    import torch  # noqa: PLC0415 - heavy; the data tests need none
+
+    # The reference of TRL's trainer is the adapter at its construction.
+    trainer = trl.DPOTrainer(
+        model=tuned,
+        args=trl.DPOConfig(
+            output_dir=str(tmp_path),
+            beta=0.3,
+            loss_type=["sigmoid", "sft"],
+            loss_weights=[1.0, 0.25],
+            use_cpu=True,
+            bf16=False,
+            gradient_checkpointing=False,
+            disable_dropout=True,
+            report_to="none",
+            per_device_train_batch_size=1,
+        ),
+        train_dataset=datasets.Dataset.from_list(
+            [json.loads('{"prompt": "a", "chosen": "b", "rejected": "c"}')]
+        ),
+        processing_class=_tokenizer(tuned),
+    )
+    model = trainer.model
+    row = dpo.PairRow(Encoded((1, 40, 41), (50, 51, 2)), Encoded((1, 40, 41), (60, 2)))
+    rows = dpo.with_reference(model, [row], pad_id=2, size=1)
+    with torch.no_grad():
+        for name, weights in model.named_parameters():
+            if "lora_B.default" in name:
+                weights.add_(0.05)
+    batch = dpo.pad_pairs(rows, pad_id=2)
+    mine = preference_loss(model, batch, beta=0.3, sft_weight=0.25)
+    theirs = trainer.compute_loss(
+        model,
+        {
+            "input_ids": batch["input_ids"],
+            "attention_mask": batch["attention_mask"],
+            "completion_mask": (batch["labels"] != -100).long(),
+        },
+    )
+    assert float(mine.detach()) == pytest.approx(float(theirs.detach()), rel=1e-4)
+
+
+def _tokenizer(model: Any) -> Any:
+    import transformers  # noqa: PLC0415 - as above
+
+    return transformers.AutoTokenizer.from_pretrained(model.name_or_path)

@@ -1,0 +1,183 @@
+"""`python -m training`: the worker's command line.
+
+Heavy libraries are imported by the command that needs them, so `--help` and `data`
+work in an environment that has none of them.
+"""
+
+import argparse
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from types import FrameType
+from typing import Any, Final, NoReturn, get_args
+
+from adapters.errors import AdapterError
+from training.errors import TrainingError
+from training.examples import Split
+
+TERMINATED: Final = 128 + signal.SIGTERM
+INTERRUPTED: Final = 128 + signal.SIGINT
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; 0 done, 1 failed (the sentence is on stderr), 2 bad usage."""
+    options = _parser().parse_args(argv)
+    signal.signal(signal.SIGTERM, _leave)
+    run: Callable[[argparse.Namespace], None] = options.run
+    try:
+        run(options)
+    except (TrainingError, AdapterError, OSError) as error:
+        print(f"training: {error}", file=sys.stderr)  # noqa: T201 - a command line's error
+        return 1
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    return 0
+
+
+def _leave(number: int, frame: FrameType | None) -> NoReturn:
+    """Turn SIGTERM into an exception, so that half-written directories go away."""
+    raise SystemExit(TERMINATED)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m training", description=__doc__)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    made = commands.add_parser("base", help="prepare the base checkpoint")
+    made.add_argument("--out", type=Path, required=True, help="directory to make")
+    made.add_argument("--hub-id", help="take it from a Hugging Face hub instead")
+    made.set_defaults(run=_base)
+
+    made = commands.add_parser("data", help="generate examples as JSONL")
+    made.add_argument("--split", choices=get_args(Split), required=True)
+    made.add_argument("--out", type=Path, required=True, help="file to write")
+    made.add_argument("--count", type=int, help="default: 800, 60, 400")
+    made.add_argument("--seed", type=int, default=None)
+    made.set_defaults(run=_data)
+
+    made = commands.add_parser("sft", help="train with supervision")
+    _run_options(made)
+    made.add_argument("--start", type=Path, help="run to go on from")
+    made.set_defaults(run=_sft)
+
+    made = commands.add_parser("dpo", help="train on preference pairs")
+    _run_options(made)
+    made.add_argument(
+        "--parent", type=Path, required=True, help="adapter to go on from"
+    )
+    made.set_defaults(run=_dpo)
+
+    _result_commands(commands)
+    return parser
+
+
+def _result_commands(commands: Any) -> None:
+    made = commands.add_parser("check", help="ask held-out examples, judge strictly")
+    made.add_argument("--base", type=Path, required=True)
+    made.add_argument("--adapter", type=Path, help="without it: the base alone")
+    made.add_argument("--limit", type=int, default=40, help="examples (default 40)")
+    made.add_argument("--skip", type=int, default=0, help="leave out the first ones")
+    made.add_argument("--out", type=Path, help="write the answers as JSON")
+    made.set_defaults(run=_check)
+
+    made = commands.add_parser("round", help="copy a run with bfloat16 weights")
+    made.add_argument("--run", dest="trained", type=Path, required=True)
+    made.add_argument("--out", type=Path, required=True)
+    made.set_defaults(run=_round)
+
+    made = commands.add_parser("publish", help="seal a run as an adapter with its card")
+    made.add_argument("--run", dest="trained", type=Path, required=True)
+    made.add_argument("--check", dest="report", type=Path, required=True)
+    made.add_argument("--base", type=Path, required=True)
+    made.add_argument("--out", type=Path, required=True, help="models/NAME@vN")
+    made.set_defaults(run=_publish)
+
+
+def _run_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--config", type=Path, required=True, help="TOML file")
+    parser.add_argument("--base", type=Path, required=True, help="prepared base")
+    parser.add_argument("--out", type=Path, required=True, help="directory to make")
+
+
+def _say(text: str) -> None:
+    print(text, flush=True)  # noqa: T201 - a command line's answer
+
+
+def _base(options: argparse.Namespace) -> None:
+    from training import base  # noqa: PLC0415 - only what the command needs
+
+    record = base.prepare(options.out, hub_id=options.hub_id)
+    _say(f"{record.ref} at {record.path}: {record.source}, digest {record.digest}")
+
+
+def _data(options: argparse.Namespace) -> None:
+    from training import examples  # noqa: PLC0415 - only what the command needs
+    from training.data.generate import DEFAULT_SEED, generate  # noqa: PLC0415 - as above
+
+    seed = DEFAULT_SEED if options.seed is None else options.seed
+    made = generate(options.split, count=options.count, seed=seed)
+    options.out.parent.mkdir(parents=True, exist_ok=True)
+    options.out.write_bytes(examples.dumps(made))
+    _say(f"{options.out}: {len(made)} examples, digest {examples.digest(made)}")
+
+
+def _sft(options: argparse.Namespace) -> None:
+    from training import config, sft  # noqa: PLC0415 - only what the command needs
+
+    loaded = config.load(options.config, method="sft")
+    run = sft.train(loaded, base_dir=options.base, out=options.out, start=options.start)
+    _say(f"{options.out}: {run.steps} steps in {run.seconds:.0f} s")
+
+
+def _dpo(options: argparse.Namespace) -> None:
+    from training import config, dpo  # noqa: PLC0415 - only what the command needs
+
+    loaded = config.load(options.config, method="dpo")
+    run = dpo.train(
+        loaded, base_dir=options.base, parent_dir=options.parent, out=options.out
+    )
+    _say(f"{options.out}: {run.steps} steps in {run.seconds:.0f} s")
+
+
+def _check(options: argparse.Namespace) -> None:
+    from training import quickcheck  # noqa: PLC0415 - only what the command needs
+
+    report = quickcheck.look(
+        base_dir=options.base,
+        adapter_dir=options.adapter,
+        limit=options.limit,
+        skip=options.skip,
+    )
+    if options.out is not None:
+        quickcheck.write(options.out, report)
+    for name, share in report.shares.items():
+        _say(
+            f"{name:20} {share.value:7.2%}  n={share.n}  [{share.lower:.1%}, {share.upper:.1%}]"
+        )
+    _say(f"tokens_per_output    {report.tokens_per_output:7.2f}")
+
+
+def _round(options: argparse.Namespace) -> None:
+    from training import publish  # noqa: PLC0415 - only what the command needs
+
+    publish.to_bfloat16(options.trained, options.out)
+    _say(f"{options.out}: half the size; compare its answers with `training check`")
+
+
+def _publish(options: argparse.Namespace) -> None:
+    from training import publish  # noqa: PLC0415 - only what the command needs
+
+    manifest = publish.publish(
+        trained=options.trained,
+        report=options.report,
+        base_dir=options.base,
+        out=options.out,
+        now=datetime.now(UTC),  # noqa: TID251 - the edge: a command was given now
+    )
+    _say(f"{options.out}: {manifest.ref}, digest {manifest.digest}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
