@@ -5,6 +5,7 @@
 What is shown is what the commands printed; nothing is edited but the width.
 """
 
+import io
 import os
 import subprocess
 import sys
@@ -34,7 +35,7 @@ SESSION: Final = (
 
 def main() -> int:
     """Run the session and write the picture; the exit code."""
-    console = Console(record=True, width=118, file=Path(os.devnull).open("w"))
+    console = Console(record=True, width=118, file=io.StringIO())
     env = {**os.environ, **_local(), "COLUMNS": "118"}
     env["PATH"] = f"{ROOT / '.venv/bin'}:{env['PATH']}"
     for command in SESSION:
