@@ -1,9 +1,14 @@
-"""`python -m bench`: what the gateway adds; `python -m bench micro`: its pieces.
+"""Benchmarks: `python -m bench [overhead | micro | swap]`.
+
+overhead: what the gateway adds to a request, beside a direct call and nginx.
+micro: its pieces, one by one.
+swap: on a running stack, what an adapter's coming and going costs the base.
 
 Exit codes: 0 done, 1 no number, 2 bad usage, 130 interrupted.
 """
 
 import argparse
+import asyncio
 import os
 import signal
 import sys
@@ -12,10 +17,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from bench import micro, overhead, report, stack, tools
+from bench import micro, overhead, report, stack, swap, tools
 from bench.errors import BenchError
 from bench.load import Generator
 from bench.stack import Cores
+from evals.environment import access
+from evals.errors import SetupError
 
 LAST: Final = Path("var/bench/last.json")
 INTERRUPTED: Final = 130
@@ -30,9 +37,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if options.what == "micro":
             _say(micro.report(micro.run(options.repeat)))
+        elif options.what == "swap":
+            done = asyncio.run(swap.run(access(os.environ), options.phase))
+            _say(done.report)
         else:
             _overhead(options.rounds, options.seconds)
-    except BenchError as error:
+    except (BenchError, SetupError) as error:
         sys.stderr.write(f"bench: {error}\n")
         return 1
     except KeyboardInterrupt:
@@ -44,9 +54,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     add = parser.add_argument
-    add("what", nargs="?", choices=("overhead", "micro"), default="overhead")
+    add("what", nargs="?", choices=("overhead", "micro", "swap"), default="overhead")
     add("--rounds", type=int, default=3, help="[%(default)s]")
     add("--seconds", type=int, default=5, help="a measurement [%(default)s]")
+    add("--phase", type=float, default=90, help="seconds a phase of swap [%(default)s]")
     add("--repeat", type=int, default=5, help="of a micro-benchmark [%(default)s]")
     return parser
 

@@ -60,7 +60,7 @@ class Running:
 
 
 @contextlib.contextmanager
-def started(launch: Launch, deadline: float = 20.0) -> Generator[Running]:
+def started(launch: Launch, deadline: float = 60.0) -> Generator[Running]:
     """Run a program until the end of the block; listens when this is entered.
 
     `deadline` is in seconds. Raises `BenchError` when it ends or stays silent.

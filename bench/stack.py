@@ -18,7 +18,7 @@ from bench.processes import ROOT, Launch, Running, free_ports, run, started
 
 KEY: Final = "wg-bench"
 SERVE: Final = (sys.executable, "-m", "gateway", "serve")
-READY_SECONDS: Final = 30.0
+READY_SECONDS: Final = 60.0
 
 NGINX: Final = """\
 daemon off;

@@ -61,7 +61,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     arguments = parser().parse_args(argv)
     environ = {**read_env(Path(ENV_FILE)), **os.environ}
-    return arguments.run(arguments, environ)
+    try:
+        return arguments.run(arguments, environ)
+    except KeyboardInterrupt:
+        sys.stderr.write("wastegate: interrupted\n")
+        return 1
 
 
 if __name__ == "__main__":

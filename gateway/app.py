@@ -22,7 +22,6 @@ from typing import Final, NamedTuple
 import msgspec
 import uvloop
 from fastapi import FastAPI, Response
-from prometheus_client import CollectorRegistry
 from starlette.routing import Route
 
 from adapters.lifecycle import State
@@ -44,7 +43,7 @@ from gateway.live import Live, Present
 from gateway.pipeline.call import JsonSchemaFormat, ResponseFormat, Surface, Tenant
 from gateway.pipeline.route import Router
 from gateway.settings import Settings, Surface as SurfaceSettings, load
-from gateway.telemetry.exposition import new_registry, render
+from gateway.telemetry.exposition import Telemetry, new_registry, render
 from gateway.telemetry.log import JsonLinesSink
 from gateway.telemetry.prometheus import PrometheusSink
 from gateway.telemetry.record import AUTO, fan_out
@@ -79,19 +78,32 @@ class Parts(NamedTuple):
     seed: Present
     refresher: Refresher
     reconciler: Reconciler
-    telemetry: CollectorRegistry
+    telemetry: Telemetry
     gauges: StateGauges
     counters: PrometheusSink
 
 
-def create_app(settings: Settings) -> Application:
+def _terminate() -> None:
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def create_app(
+    settings: Settings, *, on_broken: Callable[[], None] = _terminate
+) -> Application:
     """Put a gateway together; nothing is opened yet.
+
+    Args:
+        settings: checked.
+        on_broken: called when a control loop has died of a defect; a gateway must
+            not go on as if it were tended, so the default ends the process.
 
     Raises:
         SettingsError: a schema does not compile, or the store's URL names none.
     """
     parts = _parts(settings)
-    return Application(_data_plane(settings, parts), _control_plane(settings, parts))
+    return Application(
+        _data_plane(settings, parts, on_broken), _control_plane(settings, parts)
+    )
 
 
 def serve(config_paths: Sequence[Path]) -> int:
@@ -155,7 +167,9 @@ def _parts(settings: Settings) -> Parts:
     )
 
 
-def _data_plane(settings: Settings, parts: Parts) -> FastAPI:
+def _data_plane(
+    settings: Settings, parts: Parts, on_broken: Callable[[], None]
+) -> FastAPI:
     log = JsonLinesSink(FileIO(sys.stdout.fileno(), "ab", closefd=False), clock=_epoch)
     plane = Plane(
         keys=Keys(_tenants(settings)),
@@ -167,7 +181,7 @@ def _data_plane(settings: Settings, parts: Parts) -> FastAPI:
     )
     app = FastAPI(
         title="Wastegate",
-        lifespan=_lifespan(parts),
+        lifespan=_lifespan(parts, on_broken),
         docs_url=None,
         redoc_url=None,
         openapi_url=None,
@@ -209,7 +223,14 @@ def _control_plane(settings: Settings, parts: Parts) -> FastAPI:
     return app
 
 
-def _lifespan(parts: Parts) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+def _lifespan(
+    parts: Parts, on_broken: Callable[[], None]
+) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+    def ended(loop: asyncio.Task[None]) -> None:
+        if not loop.cancelled() and (error := loop.exception()) is not None:
+            _LOG.critical("a control loop died", exc_info=error)
+            on_broken()
+
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncGenerator[None]:
         await _planted(parts)
@@ -218,7 +239,7 @@ def _lifespan(parts: Parts) -> Callable[[FastAPI], AbstractAsyncContextManager[N
             asyncio.create_task(parts.reconciler.run()),
         ]
         for loop in loops:
-            loop.add_done_callback(_stop_if_broken)
+            loop.add_done_callback(ended)
         try:
             yield
         finally:
@@ -230,13 +251,6 @@ def _lifespan(parts: Parts) -> Callable[[FastAPI], AbstractAsyncContextManager[N
             await parts.store.close()
 
     return lifespan
-
-
-def _stop_if_broken(loop: asyncio.Task[None]) -> None:
-    """A gateway whose loops have died must not go on as if it were tended."""
-    if not loop.cancelled() and (error := loop.exception()) is not None:
-        _LOG.critical("a control loop died; stopping", exc_info=error)
-        os.kill(os.getpid(), signal.SIGTERM)
 
 
 async def _planted(parts: Parts) -> None:
@@ -288,7 +302,10 @@ def _measure(parts: Parts) -> None:
         )
         for ref, slot in member.slots.items():
             parts.counters.know_model(ref)
-            gauges.adapter(url, ref, slot.state.value)
+            if slot.state is State.ABSENT and ref not in present.mounted:
+                gauges.forget_adapter(url, ref)
+            else:
+                gauges.adapter(url, ref, slot.state.value)
 
 
 def _store(settings: Settings) -> Store:

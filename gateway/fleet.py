@@ -126,9 +126,11 @@ class Fleet:
         alive = self._alive()
         ready = [member for member in alive if member.ready(ref)]
         if not ready:
+            seen = {m.slots[ref].state.value for m in alive if ref in m.slots}
             raise AdapterUnavailable(
-                f"{ref} is ready on none of {len(alive)} live replicas; mount it with"
-                f" `wastegate adapter mount {ref}`, or allow fallback to the base"
+                f"{ref} is ready on none of {len(alive)} live replicas (it is"
+                f" {', '.join(sorted(seen)) or 'absent'}); `wastegate adapter list`"
+                " says why"
             )
         member = self._least(ready)
         return Lease(member, ref, member.slots[ref])

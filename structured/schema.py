@@ -65,6 +65,7 @@ class Schema(msgspec.Struct, frozen=True):
 def compile_schema(source: bytes, *, name: str) -> Schema:
     """Compile the bytes of a schema for later checks; raises SchemaError."""
     document = _read(source)
+    work = expansion(document, limit=MAX_EXPANSION)
     try:
         validator = jsonschema_rs.Draft202012Validator(
             cast("dict[str, object] | bool", document),
@@ -81,7 +82,7 @@ def compile_schema(source: bytes, *, name: str) -> Schema:
         name=name,
         digest=sha256(source).hexdigest(),
         document=document,
-        expansion=expansion(document, limit=MAX_EXPANSION),
+        expansion=work,
         validator=validator,
     )
 
@@ -93,10 +94,13 @@ def _read(source: bytes) -> object:
         document = parse(source)
     except ParseError as error:
         raise SchemaError("", f"not strict JSON: {error}") from None
-    if size(document) > MAX_NODES:
+    # a string would be compiled as the text of a schema, past every check here
+    if not isinstance(document, dict | bool):
+        raise SchemaError("", "a schema is an object, true or false")
+    if size(cast("object", document)) > MAX_NODES:
         raise SchemaError("", f"more than {MAX_NODES} values; split or simplify it")
-    _look(document)
-    return document
+    _look(cast("object", document))
+    return cast("object", document)
 
 
 def _look(document: object) -> None:

@@ -6,6 +6,7 @@ import json
 import socket
 from collections.abc import AsyncGenerator, Generator, Sequence
 from contextlib import asynccontextmanager, contextmanager
+from io import BytesIO
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -50,10 +51,11 @@ class Stack(NamedTuple):
         self, path: str, body: Any, *, key: str = KEY, **headers: str
     ) -> "Reply":
         """POST JSON, or bytes as they are, to the data plane."""
-        data = {"data": body} if isinstance(body, bytes) else {"json": body}
+        whole = BytesIO(body if isinstance(body, bytes) else json.dumps(body).encode())
         named = {name.replace("_", "-"): value for name, value in headers.items()}
-        auth = {"authorization": f"Bearer {key}"} | named
-        async with self.http.post(self.url + path, headers=auth, **data) as answer:
+        kind = {"content-type": "application/json"}
+        auth = {"authorization": f"Bearer {key}"} | kind | named
+        async with self.http.post(self.url + path, headers=auth, data=whole) as answer:
             return await Reply.of(answer)
 
     async def get(self, path: str, *, key: str = KEY) -> "Reply":
@@ -74,18 +76,27 @@ class Stack(NamedTuple):
         """Ask the control plane."""
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         auth = {"authorization": f"Bearer {key}"} | named
-        url = f"{self.admin_url}/admin/v1/{path}" if path[0] != "/" else (
-            self.admin_url + path
+        url = (
+            f"{self.admin_url}/admin/v1/{path}"
+            if path[0] != "/"
+            else (self.admin_url + path)
         )
         async with self.http.request(method, url, headers=auth, json=body) as answer:
             return await Reply.of(answer)
 
     async def ready(self, ref: str) -> None:
         """Wait until an adapter is ready everywhere."""
-        await self.until(lambda states: set(states) == {"ready"}, ref)
+        await self.until({"ready"}, ref)
 
-    async def until(self, accepts: Any, ref: str, *, within: float = 10.0) -> None:
-        """Wait until an adapter's states on the replicas are accepted."""
+    async def all_ready(self) -> None:
+        """Wait until both adapters are ready everywhere."""
+        for ref in ("acme-behav-lora@v1", "acme-behav-pref@v1"):
+            await self.ready(ref)
+
+    async def until(
+        self, accepted: set[str], ref: str, *, within: float = 10.0
+    ) -> None:
+        """Wait until an adapter is in accepted states on all replicas."""
         async with asyncio.timeout(within):
             while True:
                 listed = (await self.admin("GET", "adapters")).json["adapters"]
@@ -95,7 +106,7 @@ class Stack(NamedTuple):
                     if adapter["ref"] == ref
                     for replica in adapter["replicas"]
                 ]
-                if states and accepts(states):
+                if states and set(states) <= accepted:
                     return
                 await asyncio.sleep(0.02)
 
@@ -172,13 +183,15 @@ fallback = "base"
 @asynccontextmanager
 async def running(settings: Settings) -> AsyncGenerator[Stack]:
     """Run a gateway until the block ends."""
-    app = create_app(settings)
+    broken: list[str] = []
+    app = create_app(settings, on_broken=lambda: broken.append("a control loop"))
     async with (
         _served(app.data, settings) as url,
         _served(app.control, settings) as admin_url,
         aiohttp.ClientSession() as http,
     ):
         yield Stack(url, admin_url, http, app)
+    assert not broken, "see the log for what it died of"
 
 
 class _Server(uvicorn.Server):

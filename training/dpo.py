@@ -129,9 +129,8 @@ def pad_pairs(rows: Sequence[PairRow], *, pad_id: int) -> dict[str, Any]:
 
 
 def _row(tokenizer: Any, pair: Pair, config: RunConfig) -> PairRow:
-    return PairRow(
-        *(
-            encode(tokenizer, pair.input, text, max_length=config.max_length)
-            for text in (pair.chosen, pair.rejected)
-        )
+    chosen, rejected = (
+        encode(tokenizer, pair.input, text, max_length=config.max_length)
+        for text in (pair.chosen, pair.rejected)
     )
+    return PairRow(chosen, rejected)

@@ -3,7 +3,7 @@
 import hashlib
 import os
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -33,7 +33,7 @@ def sha256_files(paths: Iterable[Path]) -> str:
 
 
 @contextmanager
-def whole_directory(target: Path) -> Iterator[Path]:
+def whole_directory(target: Path) -> Generator[Path]:
     """Yield an empty directory that becomes `target` when the block succeeds.
 
     The work happens in a directory beside the target (the same file system, so the

@@ -128,8 +128,8 @@ def _sampling(exchange: Exchange, request: ChatRequest, *, checked: bool) -> Sam
         n=n,
         stop=request.stop,
         seed=request.seed,
-        presence_penalty=request.presence_penalty or 0.0,
-        frequency_penalty=request.frequency_penalty or 0.0,
+        presence_penalty=request.presence_penalty,
+        frequency_penalty=request.frequency_penalty,
         logprobs=bool(request.logprobs),
         top_logprobs=request.top_logprobs,
     )

@@ -1,5 +1,6 @@
 """Control plane: adapters and replicas."""
 
+import asyncio
 from typing import Annotated, Any, Final
 
 import msgspec
@@ -9,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from adapters.errors import AdapterError
 from adapters.lifecycle import State
+from adapters.manifest import CARD
 from adapters.refs import AdapterRef
 from adapters.registry import Registered
 from gateway.api.control_flags import AtDesk, Desk, Name, Why
@@ -43,7 +45,15 @@ router = APIRouter(prefix="/admin/v1", tags=["adapters"])
 @router.get("/adapters")
 async def get_adapters(desk: AtDesk, operator: Reader) -> dict[str, Any]:
     """Every registered adapter, where it should be and where it is."""
-    return {"adapters": [_adapter(desk, each) for each in desk.registry.list()]}
+    registered = await asyncio.to_thread(desk.registry.list)
+    digests: dict[str, str | None] = {str(each.ref): each.digest for each in registered}
+    # One that is wanted and not registered is the first thing that ops look for.
+    wanted = dict.fromkeys(sorted(desk.live.present.mounted))
+    return {
+        "adapters": [
+            _adapter(desk, ref, digest) for ref, digest in (wanted | digests).items()
+        ]
+    }
 
 
 @router.post("/adapters")
@@ -64,7 +74,7 @@ async def mount_adapter(
 
     in_time = await work.until(settled, within=body.wait_seconds)
     _refuse_unready(desk, ref, in_time=in_time, waited=body.wait_seconds)
-    return _adapter(desk, registered)
+    return _adapter(desk, ref, registered.digest)
 
 
 def _refuse_unready(desk: Desk, ref: str, *, in_time: bool, waited: float) -> None:
@@ -108,8 +118,10 @@ async def unmount_adapter(
 @router.get("/adapters/{ref}/card")
 async def get_card(ref: str, desk: AtDesk, operator: Reader) -> Response:
     """The adapter's model card."""
-    card = (_registered(desk, ref).path / "README.md").read_text(encoding="utf-8")
-    return Response(card, media_type="text/markdown")
+    card = _registered(desk, ref).path / CARD
+    if not card.is_file():
+        raise NotFound(f"{ref} was registered without a card", param="ref")
+    return Response(card.read_bytes(), media_type="text/markdown; charset=utf-8")
 
 
 @router.get("/replicas")
@@ -137,13 +149,12 @@ def _registered(desk: Desk, text: str) -> Registered:
         raise NotFound(str(error), param="ref") from error
 
 
-def _adapter(desk: Desk, registered: Registered) -> dict[str, Any]:
-    ref = str(registered.ref)
+def _adapter(desk: Desk, ref: str, digest: str | None) -> dict[str, Any]:
     present = desk.live.present
     slots = desk.fleet.states(ref)
     return {
         "ref": ref,
-        "digest": registered.digest,
+        "digest": digest,
         "desired": "mounted" if ref in present.mounted else "absent",
         "bound_to": [name for name, bound in present.bindings.items() if bound == ref],
         "replicas": [

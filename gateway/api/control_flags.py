@@ -233,7 +233,7 @@ async def put_binding(
     except AdapterError as error:
         raise NotFound(str(error), param="ref") from error
     who = Who(operator.name, body.why)
-    return _bindings(await desk.changes.bind(generator, ref, who))
+    return _bindings(await desk.changes.bind(generator, str(ref), who))
 
 
 def _bindings(present: Present) -> dict[str, Any]:

@@ -115,7 +115,8 @@ class Exchange:
             await self.stream.event(body)
             await self.stream.end()
             return
-        headers = [*self.headers(), JSON, *error_headers(error)]
+        timing = (b"server-timing", self.trace.timing())
+        headers = [*self.headers(), JSON, timing, *error_headers(error)]
         await send_whole(self.send, error.status, body, headers)
 
 

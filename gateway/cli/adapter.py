@@ -7,11 +7,14 @@ from typing import Final
 import msgspec
 
 from adapters.errors import AdapterError
+from adapters.manifest import load
+from adapters.registry import Registry
 from gateway.cli.arguments import Add, group
 from gateway.cli.client import Admin, segment
 from gateway.cli.errors import CliError
 from gateway.cli.run import local, remote
 from gateway.cli.screen import Screen, table
+from gateway.host.shipped import fits
 
 _LIST: Final = """\
 Shows every registered adapter: what it is bound to, and its state on each replica.
@@ -204,14 +207,10 @@ def enter_registry(arguments: argparse.Namespace, screen: Screen) -> None:
     Raises:
         CliError: it was refused.
     """
-    # Imported here, since the other commands start faster without it.
-    from adapters.registry import Registry  # noqa: PLC0415
-
-    def check(stage: Path) -> None:
-        _check(stage, arguments.models)
-
     try:
-        entry = Registry(arguments.registry).add(arguments.source, check)
+        entry = Registry(arguments.registry).add(
+            arguments.source, lambda stage: _check(stage, arguments.models)
+        )
     except (AdapterError, OSError) as error:
         raise CliError(
             f"{arguments.source} is refused: {error}",
@@ -223,10 +222,4 @@ def enter_registry(arguments: argparse.Namespace, screen: Screen) -> None:
 
 def _check(stage: Path, models: Path) -> None:
     """Check an adapter against the base model that its manifest names."""
-    from adapters import preflight  # noqa: PLC0415
-    from adapters.base import load_base  # noqa: PLC0415
-    from adapters.manifest import load  # noqa: PLC0415
-
-    base = load_base(models / str(load(stage).base.ref))
-    config = msgspec.json.decode((base.path / "config.json").read_bytes())
-    preflight.check(stage, config, base.digest, preflight.Limits())
+    fits(models / str(load(stage).base.ref))(stage)

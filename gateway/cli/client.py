@@ -73,9 +73,7 @@ class Admin:
     ) -> None:
         self._url = url
         self._client = httpx.Client(
-            base_url=url,
             headers={"Authorization": f"Bearer {key}"},
-            timeout=httpx.Timeout(_READ, connect=_CONNECT),
             trust_env=False,  # a proxy must not see the key
             transport=transport or httpx.HTTPTransport(),
         )
@@ -118,7 +116,7 @@ class Admin:
         try:
             response = self._client.request(
                 method,
-                f"/admin/v1/{path}",
+                f"{self._url.rstrip('/')}/admin/v1/{path}",
                 params=query or None,
                 json=body,
                 headers=headers,

@@ -1,13 +1,12 @@
 """`wastegate key new`: a key for somebody, and what the configuration keeps of it."""
 
 import argparse
-import hashlib
-import secrets
 from typing import Final
 
 from gateway.cli.arguments import Add, group
 from gateway.cli.run import local
 from gateway.cli.screen import Screen
+from gateway.host.keys import make_key, sha256
 
 _NEW: Final = """\
 Makes a key of 256 random bits. Give the key to whoever needs it; put its SHA-256 into
@@ -26,6 +25,6 @@ def register(add: Add) -> None:
 
 def show_new(arguments: argparse.Namespace, screen: Screen) -> None:
     """Print a new key and its SHA-256."""
-    key = f"wg-{secrets.token_urlsafe(32)}"
-    digest = hashlib.sha256(key.encode()).hexdigest()
+    key = make_key()
+    digest = sha256(key)
     screen.show({"key": key, "sha256": digest}, f"key     {key}", f"sha256  {digest}")

@@ -130,7 +130,7 @@ class Changes:
         """
 
         def write(held: Present) -> tuple[bytes, int]:
-            bindings = {**held.bindings, generator: ref}
+            bindings: dict[Generator, str] = {**held.bindings, generator: ref}
             return encode_bindings(bindings), held.bindings_version
 
         return await self._edit(BINDINGS_KEY, write, who, f"bind {generator} {ref}")

@@ -183,7 +183,8 @@ class Reconciler:
     async def _load(self, member: Member, slot: Slot, ref: AdapterRef) -> None:
         key = (member.replica.url, str(ref))
         try:
-            await member.replica.load(ref, (await self._registered(ref)).path)
+            registered = await self._registered(ref)
+            await member.replica.load(str(ref), registered.path)
         except UpstreamTimeout as error:
             slot.take(Event.UNCLEAR, error.message)
         except (GatewayError, AdapterError) as error:
@@ -202,7 +203,7 @@ class Reconciler:
             proof = await prove(
                 member.replica,
                 base=self._fleet.base_name,
-                adapter=ref,
+                adapter=str(ref),
                 probes=(await self._registered(ref)).manifest.probes,
             )
         except GatewayError as error:
@@ -215,7 +216,7 @@ class Reconciler:
 
     async def _pin(self, member: Member, slot: Slot, ref: AdapterRef) -> None:
         try:
-            await pin(member.replica, ref)
+            await pin(member.replica, str(ref))
         except GatewayError as error:
             # If the name is gone, the next look at the list says so.
             slot.reason = f"not pinned: {error.message}"
@@ -223,7 +224,7 @@ class Reconciler:
     async def _unload(self, member: Member, slot: Slot, ref: AdapterRef) -> None:
         replica = member.replica
         try:
-            await replica.unload(ref)
+            await replica.unload(str(ref))
             look = await replica.observe()
             slot.answers = await _answers(replica, ref)
         except GatewayError as error:
@@ -255,7 +256,7 @@ class Reconciler:
 async def _answers(replica: Replica, ref: AdapterRef) -> bool:
     """Whether an unloaded name still gets an answer from an engine."""
     try:
-        await pin(replica, ref)
+        await pin(replica, str(ref))
     except AdapterUnavailable:
         return False
     return True

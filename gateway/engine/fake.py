@@ -88,7 +88,7 @@ class FakeVllm:
         """Answer the next completions with these statuses, one each."""
         self._fail_next.extend(statuses)
 
-    async def until(self, holds: Callable[[], bool], seconds: float = 1.0) -> None:
+    async def until(self, holds: Callable[[], bool], seconds: float = 5.0) -> None:
         """Wait for a condition, such as `lambda: fake.running == 0`.
 
         Raises:
@@ -293,7 +293,8 @@ class FakeVllm:
         reply = self._reply(wire.parse_chat(await request.read()), quirks)
         if reply.body.stream:
             return await self._stream(request, reply, quirks)
-        await asyncio.sleep(quirks.first_token_delay)
+        writing = quirks.chunk_delay * len(reply.pieces)
+        await asyncio.sleep(quirks.first_token_delay + writing)
         if quirks.die_at is not None:
             whole = reply.whole()
             head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(whole)}\r\n\r\n"

@@ -21,7 +21,7 @@ class Quirks(msgspec.Struct, frozen=True):
     first_token_delay: float = 0.0
     """Between the answer's head and chunk 0; before the whole answer without stream."""
     chunk_delay: float = 0.0
-    """Before each chunk but chunk 0."""
+    """Before each chunk but chunk 0; as much for each token of a whole answer."""
     load_delay: float = 0.0
     """A load takes as long and goes on when its client has left, as in vLLM."""
 

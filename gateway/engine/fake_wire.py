@@ -62,11 +62,19 @@ class ChatBody(msgspec.Struct, frozen=True):
     logprobs: bool | None = False
     top_logprobs: int | None = 0
     response_format: dict[str, object] | None = None
+    ignore_eos: bool = False
 
     @property
-    def budget(self) -> int | None:
-        """Tokens that may be generated."""
-        return self.max_completion_tokens or self.max_tokens
+    def wanted(self) -> int | None:
+        """Tokens that were asked for at most."""
+        newer = self.max_completion_tokens
+        return self.max_tokens if newer is None else newer
+
+    @property
+    def budget(self) -> int:
+        """Tokens that may be generated: what was asked for, within the room left."""
+        room = MAX_MODEL_LEN - self.prompt_tokens
+        return room if self.wanted is None else min(room, self.wanted)
 
     @property
     def choices(self) -> int:
@@ -85,8 +93,6 @@ def parse_chat(raw: bytes) -> ChatBody:
         body = msgspec.json.decode(raw, type=ChatBody)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise Refusal(400, "Bad Request", f"1 validation error:\n  {error}") from error
-    if not body.messages:
-        raise bad_request("messages must not be empty", "messages")
     if body.choices < 1:
         raise bad_request(f"n must be at least 1, got {body.choices}.")
     if body.choices > MAX_N:
@@ -103,18 +109,21 @@ def parse_chat(raw: bytes) -> ChatBody:
 
 
 def _check_lengths(body: ChatBody) -> None:
-    asked = min(
-        limit
-        for limit in (body.max_tokens, body.max_completion_tokens, 1)
-        if limit is not None
-    )
-    if asked < 1:
-        raise bad_request(f"max_tokens must be at least 1, got {asked}.", "max_tokens")
-    if body.prompt_tokens + (body.budget or 0) > MAX_MODEL_LEN:
+    wanted, given = body.wanted, body.prompt_tokens
+    if wanted is not None and wanted < 1:
+        raise bad_request(f"max_tokens must be at least 1, got {wanted}.", "max_tokens")
+    if wanted is not None and wanted > MAX_MODEL_LEN:
+        raise bad_request(
+            f"max_tokens={wanted} cannot be greater than"
+            f" max_model_len={MAX_MODEL_LEN}. Please request fewer output tokens.",
+            "max_tokens",
+        )
+    if given > MAX_MODEL_LEN:
         raise bad_request(
             f"This model's maximum context length is {MAX_MODEL_LEN} tokens. However,"
-            f" you requested {body.budget or 0} output tokens and your prompt contains"
-            f" {body.prompt_tokens} input tokens.",
+            f" your prompt contains {given} input tokens, which exceeds this limit"
+            " even without any output tokens. Please reduce the length of the input"
+            " prompt.",
             "input_tokens",
         )
 
@@ -136,6 +145,8 @@ class Reply(msgspec.Struct, frozen=True):
     ) -> "Reply":
         """Let the answer function speak, and cut its text at the token budget."""
         pieces = tokens(quirks.answer(asked))
+        if body.ignore_eos and pieces:
+            pieces *= body.budget // len(pieces) + 1
         kept = pieces[: body.budget]
         natural = "length" if len(kept) < len(pieces) else "stop"
         return cls(

@@ -19,7 +19,7 @@ from gateway.host.supervisor import KEEP
 
 _POLL: Final = 0.1
 _STRAY_GRACE: Final = 10.0
-_APPEARS_WITHIN: Final = 10.0
+_APPEARS_WITHIN: Final = 60.0  # a Python start on a busy machine
 
 
 def wait_until(condition: Callable[[], bool], seconds: float) -> bool:

@@ -1,10 +1,14 @@
 """The adapters that come with the repository, put into the local registry."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
 
+from adapters import preflight
+from adapters.base import load_base
 from adapters.errors import AdapterError
+from adapters.registry import Registry
 from gateway.host.errors import StepFailedError
 
 
@@ -30,20 +34,28 @@ def register(shipped: Path, registry: Path, base: Path | None) -> list[str]:
     return told or ["none are shipped"]
 
 
+def fits(base: Path) -> Callable[[Path], None]:
+    """Make the check that an adapter has to pass to be served on a base model.
+
+    Args:
+        base: the base model's directory.
+
+    Returns:
+        A function of the adapter's directory; raises AdapterError.
+    """
+
+    def check(adapter: Path) -> None:
+        config = msgspec.json.decode((base / "config.json").read_bytes())
+        digest = load_base(base).digest
+        preflight.check(adapter, config, digest, preflight.Limits())
+
+    return check
+
+
 def _register_one(source: Path, registry: Path, base: Path | None) -> str:
-    # Imported here, since `down` and `doctor` must do without it.
-    from adapters import preflight  # noqa: PLC0415
-    from adapters.base import load_base  # noqa: PLC0415
-    from adapters.registry import Registry  # noqa: PLC0415
-
-    def check(stage: Path) -> None:
-        if base is not None:
-            config = msgspec.json.decode((base / "config.json").read_bytes())
-            digest = load_base(base).digest
-            preflight.check(stage, config, digest, preflight.Limits())
-
+    books = Registry(registry)
     try:
-        entry = Registry(registry).add(source, check)
+        entry = books.add(source, fits(base)) if base else books.add(source)
     except (AdapterError, OSError) as error:
         raise StepFailedError(
             f"{source.name} cannot be registered: {error}",

@@ -10,7 +10,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from pathlib import Path
 from types import FrameType
 from typing import Final
@@ -241,17 +241,21 @@ def _only_one(layout: Layout, narrator: Narrator) -> Generator[None]:
 
 @contextlib.contextmanager
 def _interruptible() -> Generator[None]:
-    """Treat SIGTERM and SIGHUP like Ctrl-C: clear up, then end."""
+    """Treat SIGTERM and SIGHUP like Ctrl-C: clear up, then end.
+
+    SIGINT is taken even where a shell has set it to be ignored, as it does for what
+    a script starts in the background; SIGHUP is not, since nohup asks for that.
+    """
 
     def interrupt(_signum: int, _frame: FrameType | None) -> None:
         raise KeyboardInterrupt
 
-    numbers = (signal.SIGTERM, signal.SIGHUP)
-    before: list[Callable[[int, FrameType | None], object] | int | None] = [
-        signal.signal(number, interrupt) for number in numbers
-    ]
+    numbers = [signal.SIGINT, signal.SIGTERM]
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        numbers.append(signal.SIGHUP)
+    before = [(number, signal.signal(number, interrupt)) for number in numbers]
     try:
         yield
     finally:
-        for number, handler in zip(numbers, before, strict=True):
+        for number, handler in before:
             signal.signal(number, handler)

@@ -49,8 +49,8 @@ class Sampling(msgspec.Struct, frozen=True, omit_defaults=True):
     n: int = 1
     stop: str | tuple[str, ...] | None = None
     seed: int | None = None
-    presence_penalty: float = 0.0
-    frequency_penalty: float = 0.0
+    presence_penalty: float | None = None
+    frequency_penalty: float | None = None
     logprobs: bool = False
     top_logprobs: int | None = None
 
@@ -122,8 +122,8 @@ class Upstream(msgspec.Struct, frozen=True, omit_defaults=True):
     n: int = 1
     stop: str | tuple[str, ...] | None = None
     seed: int | None = None
-    presence_penalty: float = 0.0
-    frequency_penalty: float = 0.0
+    presence_penalty: float | None = None
+    frequency_penalty: float | None = None
     logprobs: bool = False
     top_logprobs: int | None = None
 

@@ -7,8 +7,11 @@ from prometheus_client import (
 )
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
 
+Telemetry = CollectorRegistry
+"""What holds all series of one gateway."""
 
-def new_registry() -> CollectorRegistry:
+
+def new_registry() -> Telemetry:
     """A registry of this process alone, with its memory, CPU and start time in it.
 
     The library's `*_created` series are switched off, for the whole process: they
@@ -20,6 +23,6 @@ def new_registry() -> CollectorRegistry:
     return registry
 
 
-def render(registry: CollectorRegistry) -> tuple[bytes, str]:
+def render(registry: Telemetry) -> tuple[bytes, str]:
     """All series of `registry` in the text format, and that format's content type."""
     return generate_latest(registry), CONTENT_TYPE_PLAIN_0_0_4

@@ -8,6 +8,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from hypothesis import HealthCheck, settings
+
 from adapters.manifest import (
     BaseModel,
     Data,
@@ -18,6 +20,11 @@ from adapters.manifest import (
     value_digest,
 )
 from adapters.refs import AdapterRef, BaseRef
+
+PATIENT = settings(
+    deadline=None, max_examples=50, suppress_health_check=[HealthCheck.too_slow]
+)
+"""For properties that write files: on a busy machine each example takes long."""
 
 BASE_DIGEST = "b" * 64
 BASE_CONFIG: dict[str, Any] = {

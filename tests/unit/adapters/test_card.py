@@ -105,6 +105,7 @@ def test_writing_a_card_puts_it_beside_the_manifest(tmp_path: Path) -> None:
 _TEXT = st.text(max_size=40)
 
 
+@making.PATIENT
 @given(
     name=_TEXT,
     source=_TEXT,

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from adapters.floats import count_non_finite, is_all_zero
+from tests.unit.adapters import making
 
 
 def _unpack(data: bytes, dtype: str) -> list[float]:
@@ -30,6 +31,7 @@ _EDGES = st.sampled_from(
 )
 
 
+@making.PATIENT
 @given(
     st.lists(st.binary(min_size=4, max_size=4) | _EDGES, max_size=8).map(b"".join),
     st.sampled_from(["F32", "BF16", "F16"]),

@@ -18,6 +18,7 @@ from adapters.lifecycle import (
     observe,
     render,
 )
+from tests.unit.adapters import making
 
 ROOT = Path(__file__).parents[3]
 
@@ -94,6 +95,7 @@ def test_a_look_notices_what_was_lost_and_what_came_back() -> None:
     assert observe(State.RETIRED, listed=True) is State.LOADED
 
 
+@making.PATIENT
 @given(st.sampled_from(State), st.lists(st.sampled_from(Event), max_size=30))
 def test_no_sequence_of_events_leaves_the_table(
     state: State, events: list[Event]

@@ -155,6 +155,7 @@ _VALUES = st.recursive(
 )  # fmt: skip
 
 
+@making.PATIENT
 @given(config=st.dictionaries(st.text(max_size=8), _VALUES, max_size=4), text=st.text())
 def test_any_config_and_any_text_survive_writing_and_reading(
     tmp_path_factory: pytest.TempPathFactory, config: dict[str, Any], text: str
@@ -166,6 +167,7 @@ def test_any_config_and_any_text_survive_writing_and_reading(
     assert decode(encode(manifest)) == manifest
 
 
+@making.PATIENT
 @given(st.dictionaries(st.text(max_size=4), st.integers(0, 3), max_size=5))
 def test_a_value_digest_does_not_depend_on_the_order_of_keys(
     value: dict[str, int],

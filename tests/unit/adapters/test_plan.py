@@ -24,6 +24,7 @@ from adapters.plan import (
     settled,
 )
 from adapters.refs import AdapterRef
+from tests.unit.adapters import making
 
 A, B, C, D = (AdapterRef(f"{name}@v1") for name in "abcd")
 ALL = (A, B, C, D)
@@ -198,6 +199,7 @@ _WANTED = st.dictionaries(
 _STATES = st.dictionaries(st.sampled_from(ALL), st.sampled_from(State), max_size=4)
 
 
+@settings(making.PATIENT, max_examples=300)
 @given(_WANTED, _STATES, st.lists(st.integers(0, 5), min_size=4, max_size=4), st.data())
 def test_from_any_state_the_plan_reaches_what_is_desired_and_then_rests(
     desired: dict[AdapterRef, Wanted],
@@ -226,6 +228,7 @@ def test_from_any_state_the_plan_reaches_what_is_desired_and_then_rests(
     assert world.steps(desired, retry=ALL) == ()
 
 
+@settings(making.PATIENT, max_examples=300)
 @given(_WANTED, _STATES)
 def test_a_step_that_was_begun_is_not_planned_again(
     desired: dict[AdapterRef, Wanted], states: dict[AdapterRef, State]
@@ -238,6 +241,7 @@ def test_a_step_that_was_begun_is_not_planned_again(
     assert pins_aside.isdisjoint(world.steps(desired))
 
 
+@settings(making.PATIENT, max_examples=300)
 @given(_WANTED, _STATES, st.integers(0, 4), st.integers(0, 9))
 def test_a_plan_has_one_load_at_most_and_each_step_is_allowed_by_the_table(
     desired: dict[AdapterRef, Wanted],

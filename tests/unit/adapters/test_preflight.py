@@ -334,6 +334,7 @@ def _extend(raw: bytes, at: int, bits: int) -> bytes:
     return raw + bytes([bits]) * (1 + at % 16)
 
 
+@making.PATIENT
 @given(
     st.sampled_from(["adapter_model.safetensors", "adapter_config.json"]),
     st.sampled_from([_truncate, _flip, _extend]),

@@ -3,6 +3,7 @@ from hypothesis import given, strategies as st
 
 from adapters.errors import RefError
 from adapters.refs import AdapterRef, BaseRef
+from tests.unit.adapters import making
 
 
 def test_an_adapter_ref_has_a_name_and_a_version() -> None:
@@ -67,6 +68,7 @@ def test_what_is_no_base_ref_is_refused(text: str) -> None:
         BaseRef.parse(text)
 
 
+@making.PATIENT
 @given(st.text(alphabet="ab.-_/@v01\\\x00A ", max_size=20))
 def test_whatever_is_accepted_is_a_plain_file_name_and_survives(text: str) -> None:
     try:

@@ -96,6 +96,7 @@ def test_all_breaches_of_a_file_are_listed(tmp_path: Path) -> None:
     assert any("'b'" in problem for problem in error.problems)
 
 
+@making.PATIENT
 @given(st.binary(max_size=200))
 def test_any_bytes_are_read_or_refused_and_never_crash(
     tmp_path_factory: pytest.TempPathFactory, raw: bytes
@@ -119,6 +120,7 @@ _ENTRIES = st.dictionaries(
 )
 
 
+@making.PATIENT
 @given(_ENTRIES, st.integers(0, 20))
 def test_accepted_tensors_tile_the_file_whatever_the_header_says(
     tmp_path_factory: pytest.TempPathFactory, header: dict[str, object], size: int

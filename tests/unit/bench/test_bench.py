@@ -136,7 +136,7 @@ def mock(tmp_path: Path) -> Generator[http.client.HTTPConnection]:
     (port,) = free_ports(1)
     arguments = (str(binary), str(port), str(reply), str(stream))
     with started(Launch("mock", arguments, CORE, port, tmp_path / "log")):
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
         yield connection
         connection.close()
 

@@ -3,6 +3,7 @@
 import http.client
 import http.server
 import json
+import re
 import shutil
 import socket
 import subprocess
@@ -140,8 +141,7 @@ def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]
     )
     texts = files(site)
     name = "prometheus/prometheus.yml"
-    texts[name] = texts[name].replace("10s", "1s").replace("5s", "1s")
-    texts[name] = texts[name].replace("11s", "1s")  # was 15s
+    texts[name] = re.sub(r"\b\d+s\b", "1s", texts[name])  # intervals and time-outs
     write(texts, out)
     port = a_free_port()
     log = (out / "log").open("wb")

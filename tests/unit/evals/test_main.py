@@ -60,7 +60,7 @@ def serve() -> Generator[Callable[[FakeGateway], str]]:
         thread = threading.Thread(target=server.run)
         thread.start()
         servers.append((server, thread))
-        end = time.monotonic() + 10
+        end = time.monotonic() + 60
         while not server.started and time.monotonic() < end:
             time.sleep(0.01)
         port = server.servers[0].sockets[0].getsockname()[1]

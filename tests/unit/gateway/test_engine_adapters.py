@@ -18,6 +18,13 @@ NAME = "acme-behav-lora@v1"
 
 @pytest.fixture
 async def replica(fake_vllm: FakeVllm) -> AsyncIterator[Replica]:
+    found = VllmReplica(fake_vllm.url, Timeouts(connect=30.0))
+    yield found
+    await found.aclose()
+
+
+@pytest.fixture
+async def hasty(fake_vllm: FakeVllm) -> AsyncIterator[Replica]:
     found = VllmReplica(
         fake_vllm.url, Timeouts(), observe_seconds=0.3, load_seconds=0.3
     )
@@ -66,12 +73,12 @@ async def test_a_load_sends_name_and_path_and_never_in_place(
 
 
 async def test_a_load_that_takes_too_long_is_unknown_and_may_still_come(
-    fake_vllm: FakeVllm, replica: Replica, staged: Path
+    fake_vllm: FakeVllm, replica: Replica, hasty: Replica, staged: Path
 ) -> None:
-    fake_vllm.quirks = Quirks(load_delay=0.6)
+    fake_vllm.quirks = Quirks(load_delay=0.8)
 
     with pytest.raises(UpstreamTimeout, match="load limit"):
-        await replica.load(NAME, staged)
+        await hasty.load(NAME, staged)
 
     await fake_vllm.until(lambda: NAME in fake_vllm.adapters, seconds=5)
     assert NAME in (await replica.observe()).models
@@ -160,11 +167,11 @@ async def test_a_restart_shows_as_another_epoch_without_adapters(
     "quirks", [Quirks(freeze=True), Quirks(unhealthy=True)], ids=["frozen", "sick"]
 )
 async def test_looking_at_a_sick_engine_shows_it_down(
-    fake_vllm: FakeVllm, replica: Replica, quirks: Quirks
+    fake_vllm: FakeVllm, hasty: Replica, quirks: Quirks
 ) -> None:
     fake_vllm.quirks = quirks
 
-    seen = await replica.observe()
+    seen = await hasty.observe()
 
     assert not seen.alive
     assert not seen.models

@@ -35,7 +35,9 @@ STREAMED = ask(stream=True, stream_options={"include_usage": True})
 
 @contextlib.asynccontextmanager
 async def connected(url: str, **timeouts: float) -> AsyncGenerator[Replica]:
-    replica = VllmReplica(url, msgspec.structs.replace(Timeouts(), **timeouts))
+    # A busy machine is no fault of the engine, so the other limits are wide.
+    patient = Timeouts(connect=30.0, between_chunks=30.0)
+    replica = VllmReplica(url, msgspec.structs.replace(patient, **timeouts))
     try:
         yield replica
     finally:
@@ -232,7 +234,7 @@ async def test_silence_within_a_stream_runs_into_the_between_chunks_limit(
 ) -> None:
     change(fake_vllm, freeze_at=3)
     events: list[bytes] = []
-    async with connected(fake_vllm.url, between_chunks=0.2) as replica:
+    async with connected(fake_vllm.url, between_chunks=0.5) as replica:
         with pytest.raises(UpstreamTimeout, match="between_chunks"):
             await collect(replica, events)
 
@@ -276,13 +278,13 @@ async def test_a_slow_reader_does_not_make_the_engine_look_stuck(
 ) -> None:
     events: list[bytes] = []
     async with (
-        connected(fake_vllm.url, between_chunks=0.1) as replica,
+        connected(fake_vllm.url, between_chunks=0.5) as replica,
         replica.stream(STREAMED) as stream,
     ):
         async for data in stream:
             if not events:
                 await fake_vllm.until(lambda: not fake_vllm.running)
-                await asyncio.sleep(0.3)  # the reader, not the engine
+                await asyncio.sleep(1.0)  # the reader, not the engine
             events.append(data)
 
     assert msgspec.json.decode(events[-1])["usage"]

@@ -53,6 +53,7 @@ def test_a_key_longer_than_its_length_field_is_refused() -> None:
         bucket("GENERATOR", "r17", "a", "u" * 65535)
 
 
+@settings(deadline=None)
 @given(first=st.tuples(NAMES, UNITS), second=st.tuples(NAMES, UNITS))
 def test_no_two_units_share_a_key(
     first: tuple[str, str], second: tuple[str, str]

@@ -2,7 +2,7 @@ import json
 
 import msgspec
 import pytest
-from hypothesis import given, strategies as st
+from hypothesis import given, settings, strategies as st
 
 from routing.errors import FlagError
 from routing.flags import (
@@ -18,6 +18,7 @@ from routing.flags import (
 from tests.unit.routing.making import DOCUMENTS
 
 
+@settings(deadline=None)
 @given(DOCUMENTS)
 def test_a_document_comes_back_from_its_json(document: FlagDocument) -> None:
     assert decode(encode(document)) == document
@@ -106,6 +107,7 @@ def test_a_document_that_cannot_be_true_is_refused_with_its_path_and_advice(
     assert advice in caught.value.message
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=200))
 def test_any_bytes_are_a_document_or_a_flag_error(data: bytes) -> None:
     try:

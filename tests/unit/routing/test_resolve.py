@@ -161,6 +161,7 @@ def test_the_text_of_a_decision_is_a_header_value() -> None:
     )
 
 
+@settings(deadline=None)
 @given(DOCUMENTS, QUERIES, KILLS)
 def test_a_killed_scope_never_gets_anything_but_the_base(
     document: FlagDocument, query: Query, kill: Kill
@@ -176,6 +177,7 @@ def test_a_killed_scope_never_gets_anything_but_the_base(
     assert after.generator == ("base" if hit else before.generator)
 
 
+@settings(deadline=None)
 @given(DOCUMENTS, QUERIES)
 def test_every_decision_is_complete_and_comes_from_closed_sets(
     document: FlagDocument, query: Query
@@ -199,6 +201,7 @@ def splits(document: FlagDocument, query: Query) -> bool:
     return bool(query.unit) and query.tenant not in document.overrides and weighted
 
 
+@settings(deadline=None)
 @given(
     weight=WEIGHTS,
     more=WEIGHTS,

@@ -1,0 +1,64 @@
+"""Draw docs/pictures/session.svg: a real session against a running stack.
+
+    .venv/bin/python docs/pictures/session.py
+
+What is shown is what the commands printed; nothing is edited but the width.
+"""
+
+import io
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Final
+
+from rich.console import Console
+from rich.text import Text
+
+HERE: Final = Path(__file__).parent
+ROOT: Final = HERE.parents[1]
+ASK: Final = (
+    'curl -s $WASTEGATE_URL/v1/assist -H "Authorization: Bearer $WASTEGATE_KEY"'
+    ' -d \'{"input": {"context": [{"id": "S1", "text": "The Orla kettle holds'
+    ' 1.7 litres."}], "user": "How much does the Orla kettle hold?"}}\''
+)
+SESSION: Final = (
+    ASK,
+    "wastegate flag set GENERATOR lora --tenant acme --why pilot",
+    ASK,
+    "wastegate adapter unmount acme-behav-lora@v1 --why 'rolling back'",
+    ASK,
+    "wastegate adapter mount acme-behav-lora@v1",
+    "wastegate adapter list",
+)
+
+
+def main() -> int:
+    """Run the session and write the picture; the exit code."""
+    console = Console(record=True, width=118, file=io.StringIO())
+    env = {**os.environ, **_local(), "COLUMNS": "118"}
+    env["PATH"] = f"{ROOT / '.venv/bin'}:{env['PATH']}"
+    for command in SESSION:
+        console.print(Text("$ ", style="bold green") + Text(command, style="bold"))
+        done = subprocess.run(  # noqa: S602 -- the commands above, as a person types them
+            command,
+            shell=True,
+            cwd=ROOT,
+            env=env,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        console.print(Text((done.stdout + done.stderr).strip()))
+        console.print()
+    console.save_svg(str(HERE / "session.svg"), title="wastegate")
+    return 0
+
+
+def _local() -> dict[str, str]:
+    lines = (ROOT / "var/local.env").read_text().splitlines()
+    return dict(line.split("=", 1) for line in lines if "=" in line)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

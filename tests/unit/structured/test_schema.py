@@ -1,0 +1,150 @@
+"""Registration: what compiles, and what is refused with a reason."""
+
+import json
+import socket
+from hashlib import sha256
+from threading import Thread
+
+import pytest
+
+from structured.errors import SchemaError
+from structured.schema import MAX_BYTES, Schema, compile_schema
+
+
+def compiled(document: object) -> Schema:
+    return compile_schema(json.dumps(document).encode(), name="test")
+
+
+def refused(document: object) -> SchemaError:
+    with pytest.raises(SchemaError) as caught:
+        compiled(document)
+    return caught.value
+
+
+def test_a_schema_carries_the_digest_of_its_bytes() -> None:
+    source = b'{"type": "object"}'
+    schema = compile_schema(source, name="mine")
+    assert (schema.name, schema.digest) == ("mine", sha256(source).hexdigest())
+
+
+def test_a_violation_says_where_and_does_not_quote_the_output() -> None:
+    schema = compiled(
+        {"properties": {"a/b": {"items": {"enum": ["x"]}}}, "required": ["a/b"]}
+    )
+    assert schema.errors({"a/b": ["x"]}) is None
+    fault = schema.errors({"a/b": ["x", "secret"]})
+    assert fault is not None
+    assert fault.path == "/a~1b/1"
+    assert "secret" not in fault.message
+    assert schema.errors({}) is not None
+
+
+def test_a_reference_inside_the_document_is_followed() -> None:
+    schema = compiled(
+        {
+            "$defs": {"tree": {"type": "array", "items": {"$ref": "#/$defs/tree"}}},
+            "$ref": "#/$defs/tree",
+        }
+    )
+    nested: list[list[list[int]]] = [[], [[]]]
+    assert schema.errors(nested) is None
+    assert schema.errors([[], [1]]) is not None
+
+
+@pytest.mark.parametrize(
+    "reference",
+    [
+        "https://example.org/schema",
+        "file:///etc/passwd",
+        "other.json",
+        "//host/x",
+        "#/$defs/nowhere",
+        "#/allOf/7",
+        "#anchor",
+        "https://json-schema.org/draft/2020-12/schema",
+    ],
+)
+def test_a_reference_that_leaves_the_document_is_refused(reference: str) -> None:
+    assert f"$ref {reference!r}" in refused({"$defs": {}, "$ref": reference}).message
+
+
+def test_no_connection_is_made_for_a_remote_reference() -> None:
+    # The validator is native: a Python-level socket guard would not see it dial.
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(0.2)
+        calls: list[object] = []
+
+        def accept() -> None:
+            try:
+                calls.append(server.accept())
+            except TimeoutError:
+                return
+
+        waiter = Thread(target=accept)
+        waiter.start()
+        refused({"$ref": f"http://127.0.0.1:{server.getsockname()[1]}/schema"})
+        waiter.join()
+    assert calls == []
+
+
+@pytest.mark.parametrize(
+    ("source", "hint"),
+    [
+        (b"{", "strict JSON"),
+        (b'{"type": "object", "type": "array"}', "twice"),
+        (b'{"maximum": 1e999}', "double"),
+        (b"\xff", "UTF-8"),
+        (b'{"type": "strin"}', "anyOf"),
+        (b'{"minLength": -1}', "minimum"),
+        (b'{"pattern": "("}', "regex"),
+        (b'{"pattern": "(?=a)b"}', "regex"),
+        (b'{"pattern": "(a)\\\\1"}', "regex"),
+        (b'"object"', "object"),
+        (b'"{\\"$ref\\": \\"file:///etc/passwd\\"}"', "object"),
+        (b"[]", "object"),
+        (b"null", "object"),
+        (b'{"$schema": "http://json-schema.org/draft-07/schema#"}', "2020-12"),
+        (b'{"properties": {"a": {"$id": "http://x/"}}}', "root"),
+        (b'{"$dynamicRef": "#a"}', "$ref"),
+        (b" " * (MAX_BYTES + 1), str(MAX_BYTES)),
+        (json.dumps({"enum": list(range(1001))}).encode(), "1000 values"),
+        (b'{"not":' * 65 + b"true" + b"}" * 65, "deeper than 64"),
+    ],
+)
+def test_a_schema_that_is_not_one_is_refused(source: bytes, hint: str) -> None:
+    with pytest.raises(SchemaError, match=hint.replace("$", r"\$")):
+        compile_schema(source, name="bad")
+
+
+def test_references_that_fan_out_are_refused_before_they_run() -> None:
+    chain: dict[str, object] = {
+        f"d{n}": {"allOf": [{"$ref": f"#/$defs/d{n + 1}"}] * 2} for n in range(24)
+    }
+    chain["d24"] = {"type": "integer"}
+    assert "expand" in refused({"$defs": chain, "$ref": "#/$defs/d0"}).message
+
+
+def test_a_bomb_hidden_under_a_property_called_defs_is_refused_too() -> None:
+    chain: dict[str, object] = {
+        f"d{n}": {"allOf": [{"$ref": f"#/properties/$defs/d{n + 1}"}] * 2}
+        for n in range(24)
+    }
+    chain["d24"] = {"type": "integer"}
+    assert "expand" in refused({"properties": {"$defs": chain}}).message
+
+
+def test_a_backtracking_regex_runs_in_linear_time() -> None:
+    # With a backtracking engine this takes longer than the universe has.
+    schema = compiled({"pattern": "^(a+)+$"})
+    assert schema.errors("a" * 10_000 + "b") is not None
+
+
+def test_a_reference_to_itself_ends() -> None:
+    assert compiled({"$ref": "#"}).errors({}) is None
+
+
+def test_too_many_values_for_a_wide_schema_are_a_violation() -> None:
+    schema = compiled({"items": {"enum": list(range(900))}})
+    fault = schema.errors([1] * 10_000)
+    assert fault is not None
+    assert fault.code == "too_complex"
