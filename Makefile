@@ -80,6 +80,11 @@ $(trainer_stamp): | locks/trainer.txt
 	$(call pip,.venv-trainer) -r locks/trainer.txt
 	$(call finish,.venv-trainer)
 
+# The base model; `wastegate up` prepares it as well, with the ref of wastegate.toml.
+base := var/models/smollm2-135m-instruct@1.0/base.json
+$(base): | .venv-engine
+	.venv-engine/bin/python -m training base --out $(@D)
+
 .PHONY: up
 up: .venv $(if $(ENGINE_URL),,.venv-engine)
 	@.venv/bin/wastegate up
@@ -98,9 +103,9 @@ check: .venv
 # The trainer's tests run where torch and peft are; its environment has none of the
 # plug-ins that pyproject.toml configures, hence the empty configuration.
 .PHONY: test
-test: .venv .venv-engine .venv-trainer
+test: .venv .venv-engine .venv-trainer $(base)
 	.venv/bin/python -m pytest --ignore=tests/unit/training
-	.venv-trainer/bin/python -m pytest -c /dev/null --rootdir=. -p no:cacheprovider -ra -W error --import-mode=importlib tests/unit/training
+	.venv-trainer/bin/python -m pytest -c /dev/null --rootdir=. --confcutdir=tests/unit/training -p no:cacheprovider -ra -W error --import-mode=importlib tests/unit/training
 
 .PHONY: bench
 bench: .venv
@@ -111,7 +116,7 @@ results: .venv
 	@# the first 40 were looked at while the adapters were made: they are no evidence
 	.venv/bin/python -m training data --split test --count $(COUNT) --out $(SAMPLES)
 	@sed -i 1,40d $(SAMPLES)
-	.venv/bin/python -m evals table --samples $(SAMPLES) --max-tokens 96 --out docs/results.md
+	.venv/bin/python -m evals table --samples $(SAMPLES) --max-tokens 96 --concurrency 16 --out docs/results.md
 
 .PHONY: clean
 clean: down

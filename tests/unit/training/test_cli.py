@@ -1,3 +1,4 @@
+import hashlib
 import subprocess
 import sys
 from pathlib import Path
@@ -26,7 +27,8 @@ def test_help_and_data_work_without_the_heavy_libraries(tmp_path: Path) -> None:
         text=True,
     )
     assert done.returncode == 0, done.stderr
-    assert out.read_bytes() == (ROOT / "training/data/heldout.jsonl").read_bytes()
+    digest = hashlib.sha256(out.read_bytes()).hexdigest()
+    assert f"digest {digest}" in done.stdout
 
 
 def test_a_failure_is_one_sentence_and_exit_code_1(

@@ -188,13 +188,6 @@ def test_forbidden_words_have_harmless_look_alikes_in_each_large_split(
         assert {example.output.status for example in found} == {"ok"}
 
 
-def test_the_committed_held_out_file_is_what_the_generator_makes(
-    made: dict[Split, tuple[Example, ...]],
-) -> None:
-    committed = (ROOT / "training/data/heldout.jsonl").read_bytes()
-    assert committed == examples.dumps(made["test"])
-
-
 def test_examples_survive_writing_and_reading(
     tmp_path: Path, made: dict[Split, tuple[Example, ...]]
 ) -> None:
