@@ -1,5 +1,6 @@
 """What every data-plane request goes through: id, key, body, answer or error, record."""
 
+import contextlib
 import secrets
 import string
 from collections.abc import Awaitable, Callable, Mapping
@@ -112,8 +113,9 @@ class Exchange:
         body = error_body(error, self.trace.request_id)
         if self.stream is not None and self.stream.begun:
             # No [DONE] and no finish_reason: a client must not take it for an end.
-            await self.stream.event(body)
-            await self.stream.end()
+            with contextlib.suppress(ClientGone):
+                await self.stream.event(body)
+                await self.stream.end()
             return
         timing = (b"server-timing", self.trace.timing())
         headers = [*self.headers(), JSON, timing, *error_headers(error)]

@@ -148,8 +148,9 @@ def _show(found: Adapters, screen: Screen) -> None:
             adapter.desired,
             replica.state,
             replica.in_flight or "",
-            replica.url,
-            replica.reason,
+            replica.url.partition("://")[2],
+            # Of one that is ready it says how that was proven: --json has it.
+            "" if replica.state == "ready" else replica.reason,
         )
         for adapter in found.adapters
         for replica in adapter.replicas or nowhere

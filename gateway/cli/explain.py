@@ -91,15 +91,16 @@ def show_audit(arguments: argparse.Namespace, admin: Admin, screen: Screen) -> N
     """Show the log's newest entries."""
     found = admin.get("audit", limit=arguments.limit).read(Entries)
     rows = [
-        (entry.seq, _when(entry.at), entry.who, entry.what, entry.key, entry.why)
+        (entry.seq, _when(entry.at), entry.who, entry.what, entry.why)
         for entry in found.entries
     ]
-    columns = ("no", "when", "who", "what", "key", "why")
+    columns = ("no", "when (UTC)", "who", "what", "why")
     screen.show(found, table(columns, rows) if rows else "nothing has been changed")
 
 
 def _when(at: str | float) -> str:
     if isinstance(at, str):
-        return at
+        # RFC 3339 in UTC; a person reads seconds, --json has the rest.
+        return at[:19].replace("T", " ")
     moment = dt.datetime.fromtimestamp(at, tz=dt.UTC)
     return moment.isoformat(sep=" ", timespec="seconds")

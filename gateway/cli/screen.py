@@ -34,8 +34,15 @@ class Screen:
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Table:
-    """Draw rows under their columns; cells are text, never markup."""
-    drawn = Table(*columns, box=None, pad_edge=False, header_style="bold")
+    """Draw rows under their columns; cells are text, never markup.
+
+    The last column wraps, the others keep their words whole: a ref that was cut off
+    cannot be pasted into the next command.
+    """
+    drawn = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns[:-1]:
+        drawn.add_column(column, no_wrap=True, overflow="fold")
+    drawn.add_column(columns[-1], overflow="fold")
     for row in rows:
         drawn.add_row(*(Text("" if cell is None else str(cell)) for cell in row))
     return drawn

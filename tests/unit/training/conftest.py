@@ -1,5 +1,6 @@
 """A base that a test can train: a two-layer random Llama over bytes."""
 
+import importlib
 from pathlib import Path
 
 import pytest
@@ -17,9 +18,9 @@ TEMPLATE = (
 @pytest.fixture(scope="session")
 def tiny_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Directory of a prepared base under the shipped base's ref."""
-    torch = pytest.importorskip("torch")
-    transformers = pytest.importorskip("transformers")
-    tokenizers = pytest.importorskip("tokenizers")
+    torch = importlib.import_module("torch")
+    transformers = importlib.import_module("transformers")
+    tokenizers = importlib.import_module("tokenizers")
     alphabet = sorted(tokenizers.pre_tokenizers.ByteLevel.alphabet())
     special = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
     vocabulary = {token: index for index, token in enumerate([*special, *alphabet])}

@@ -1,5 +1,6 @@
 """The objectives against two oracles: transformers' own loss and TRL's DPO."""
 
+import importlib
 import json
 import math
 from pathlib import Path
@@ -61,8 +62,8 @@ def test_at_the_reference_the_preference_loss_is_log_2(tuned: Any) -> None:
 
 
 def test_the_preference_loss_is_trls(tuned: Any, tmp_path: Path) -> None:
-    datasets = pytest.importorskip("datasets")
-    trl = pytest.importorskip("trl")
+    datasets = importlib.import_module("datasets")
+    trl = importlib.import_module("trl")
     import torch  # noqa: PLC0415 - heavy; the data tests need none
 
     # The reference of TRL's trainer is the adapter at its construction.
