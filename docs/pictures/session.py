@@ -18,9 +18,12 @@ from rich.text import Text
 HERE: Final = Path(__file__).parent
 ROOT: Final = HERE.parents[1]
 ASK: Final = (
-    'curl -s $WASTEGATE_URL/v1/assist -H "Authorization: Bearer $WASTEGATE_KEY"'
-    ' -d \'{"input": {"context": [{"id": "S1", "text": "The Orla kettle holds'
-    ' 1.7 litres."}], "user": "How much does the Orla kettle hold?"}}\''
+    'curl -s $WASTEGATE_URL/v1/assist -H "Authorization: Bearer $WASTEGATE_KEY" -d \'\n'
+    '  {"input": {"context": [{"id": "S1", "text": "The kettle comes in red."},\n'
+    '             {"id": "S2", "text": "Buyers of the Cobalt kettle get a guarantee'
+    ' lasting 21 months."}],\n'
+    '   "user": "I bought a Cobalt kettle. What guarantee do I get?"},'
+    ' "temperature": 0, "max_tokens": 64}\''
 )
 SESSION: Final = (
     ASK,

@@ -6,9 +6,11 @@ from gateway.host.config import StackConfig
 from gateway.host.layout import ENV_FILE
 
 _QUESTION: Final = (
-    '{"input": {"context": [{"id": "S1", "text":'
-    ' "Refunds are possible within 30 days of purchase."}],'
-    ' "user": "How long do I have to ask for a refund?"}}'
+    '{"input": {"context": ['
+    '{"id": "S1", "text": "The Cobalt kettle is sold in red and in blue."}, '
+    '{"id": "S2", "text": "Buyers of the Cobalt kettle get a guarantee lasting 21'
+    ' months."}], '
+    '"user": "I bought a Cobalt kettle. What guarantee do I get?"}, "temperature": 0}'
 )
 _FLIP: Final = '{"variant": "lora", "why": "a first try"}'
 _JSON: Final = "-H 'Content-Type: application/json'"
@@ -23,12 +25,13 @@ def lines(config: StackConfig) -> tuple[str, str, str]:
     """Write curl commands that work as they stand, in the repository's root.
 
     Returns:
-        What can be asked for, a question, and a flip of the flag for one tenant.
+        What can be asked for, a flip of the flag for one tenant, and a question. The
+        flip comes first: the small base on its own seldom answers in JSON.
     """
     tenant, admin = _bearer("WASTEGATE_KEY"), _bearer("WASTEGATE_ADMIN_KEY")
     override = f"{config.admin_url}/admin/v1/overrides/{config.tenant}"
     return (
         f"curl -sS {tenant} {config.url}/v1/models",
-        f"curl -sS -i {tenant} {_JSON} -d '{_QUESTION}' {config.url}/v1/assist",
         f"curl -sS -X PUT {admin} {_JSON} -d '{_FLIP}' {override}",
+        f"curl -sS -i {tenant} {_JSON} -d '{_QUESTION}' {config.url}/v1/assist",
     )

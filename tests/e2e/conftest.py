@@ -52,8 +52,15 @@ class Gateway(msgspec.Struct, frozen=True):
         )
 
     def assist(self, user: str, *, key: str = KEY, **fields: object) -> httpx.Response:
-        """Ask with one passage of context; greedy."""
-        context = [{"id": "S1", "text": "The Orla kettle holds 1.7 litres of water."}]
+        """Ask with two passages of context; greedy."""
+        context = [
+            {"id": "S1", "text": "The Cobalt kettle is sold in red and in blue."},
+            {
+                "id": "S2",
+                "text": "Buyers of the Cobalt kettle get a guarantee lasting"
+                " 21 months.",
+            },
+        ]
         given = {"context": context, "user": user}
         return httpx.post(
             f"{self.url}/v1/assist",

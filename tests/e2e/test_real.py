@@ -15,7 +15,7 @@ pytestmark = pytest.mark.vllm
 
 LORA: Final = "acme-behav-lora@v1"
 PREF: Final = "acme-behav-pref@v1"
-QUESTION: Final = "How much water does the Orla kettle hold?"
+QUESTION: Final = "I bought a Cobalt kettle. What guarantee do I get?"
 CLIENTS: Final = 16
 
 
@@ -64,8 +64,8 @@ def test_the_tuned_answer_is_checked_and_cites_its_context(gateway: Gateway) -> 
     reply = gateway.assist(QUESTION)
     assert reply.status_code == 200, reply.text
     assert reply.headers["x-wastegate-verdict"] in ("valid", "repaired")
-    assert reply.json()["output"]["citations"] == ["S1"]
-    assert "1.7" in reply.json()["output"]["answer"]
+    assert reply.json()["output"]["citations"] == ["S2"]
+    assert "21" in reply.json()["output"]["answer"]
 
 
 def test_the_command_line_flips_a_tenant_and_explains_it(gateway: Gateway) -> None:

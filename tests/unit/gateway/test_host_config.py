@@ -175,7 +175,7 @@ def test_no_engine_is_run_here_for_a_replica_elsewhere(
 
 
 def test_the_trial_lines_name_the_two_planes(config: StackConfig) -> None:
-    ask, answer, flip = trial.lines(config)
+    ask, flip, answer = trial.lines(config)
     assert ask.endswith("http://127.0.0.1:8080/v1/models")
     assert answer.endswith("http://127.0.0.1:8080/v1/assist")
     assert flip.endswith("http://127.0.0.1:8081/admin/v1/overrides/acme")
