@@ -104,6 +104,8 @@ def _server(app: FastAPI, address: str, limits: Limits, grace: float) -> _Server
             ws="none",
             lifespan="on",
             access_log=False,
+            # Nothing here reads a client's address, so nobody may claim one.
+            proxy_headers=False,
             server_header=False,
             log_level="warning",
             timeout_graceful_shutdown=int(grace),
