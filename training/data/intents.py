@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Final
 
 from structured.prompt import AssistInput
-from training.data.generate import Draw, Made
+from training.data.draw import Draw, Made
 from training.data.vocabulary import Attribute
 from training.examples import Intent, Output
 
