@@ -31,7 +31,10 @@ HIGH_WATER: Final = 256 << 10
 
 
 class BrokenError(ConnectionError):
-    """The connection ended, or carried no HTTP, before the answer was complete."""
+    """The connection ended, or carried no HTTP, before the answer was complete.
+
+    Its message is ours and holds nothing of the engine's: it may go out to clients.
+    """
 
 
 class Connection(asyncio.Protocol):
@@ -48,6 +51,7 @@ class Connection(asyncio.Protocol):
         self._waiter: asyncio.Future[None] | None = None
         self._failure: BrokenError | None = None
         self._busy = False
+        self._keeps = False
         self.status = 0
         """Of the answer; 0 until its head is complete."""
         self.complete = False
@@ -89,7 +93,7 @@ class Connection(asyncio.Protocol):
     def release(self) -> None:
         """Give the connection back, or close it unless the answer was read whole."""
         read = self.complete and not self._parts and self.usable
-        if read and self._parser.should_keep_alive():
+        if read and self._keeps:
             self._busy = False
             self._pool.take_back(self)
         else:
@@ -137,10 +141,11 @@ class Connection(asyncio.Protocol):
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserError as error:
-            self._fail(f"no HTTP as it should be: {error}")
+            kind = type(error).__name__
+            self._fail(f"the engine's answer is not HTTP as it should be ({kind})")
             self.close()
         if not self.status and self._head_bytes > HEAD_BYTES:
-            self._fail("the head of the answer does not end")
+            self._fail("the head of the engine's answer does not end")
             self.close()
 
     def eof_received(self) -> None:
@@ -149,22 +154,37 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """asyncio's: the connection has ended."""
         if not self.complete or not self._busy:
-            self._fail("the connection ended before the answer did")
+            self._fail(
+                "the engine's answer broke off before its end"
+                if self.status
+                else "the engine closed the connection before its answer ended"
+            )
         self._transport = None
         self._pool.forget(self)
         self._wake()
 
     # -------------------------------------------- httptools.HttpResponseParser's
 
+    def on_message_begin(self) -> None:
+        """httptools': an answer begins; after a whole one, nobody asked for it."""
+        if self.complete:
+            self._keeps = False
+
     def on_headers_complete(self) -> None:
         """httptools': the head is complete."""
+        if self.complete:
+            return
         status = self._parser.get_status_code()
         if status >= 200:  # noqa: PLR2004 -- an interim answer is not the answer
             self.status = status
+            # Asked here: once the answer is complete, the parser has forgotten it.
+            self._keeps = self._parser.should_keep_alive()
             self._wake()
 
     def on_body(self, body: bytes) -> None:
         """httptools': a piece of the body."""
+        if self.complete:
+            return
         self._parts.append(body)
         if self._held <= HIGH_WATER < self._held + len(body) and self._transport:
             self._transport.pause_reading()
