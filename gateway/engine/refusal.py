@@ -10,6 +10,7 @@ import aiohttp
 import msgspec
 from aiohttp import http_exceptions
 
+from gateway.engine.connection import BrokenError
 from gateway.errors import (
     AdapterUnavailable,
     BadRequest,
@@ -107,6 +108,8 @@ def translated(error: BaseException, limit: Limit | None = None) -> GatewayError
     """Translate what the HTTP client raised; `limit` is the deadline if it passed."""
     if limit is not None:
         return limit.passed()
+    if isinstance(error, BrokenError):
+        return UpstreamError(str(error))
     if isinstance(error, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError):
         return UpstreamError("the engine cannot be reached; is it running?")
     if isinstance(error, aiohttp.ServerDisconnectedError | ConnectionError):

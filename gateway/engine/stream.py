@@ -1,4 +1,4 @@
-"""One streamed completion over aiohttp: its deadlines, its end, its connection."""
+"""One streamed completion: its deadlines, its end, its connection."""
 
 import asyncio
 from collections import deque
@@ -6,8 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from types import TracebackType
 from typing import Final, Self
 
-import aiohttp
-
+from gateway.engine.connection import Connection
 from gateway.engine.port import Timeouts
 from gateway.engine.refusal import (
     FOREIGN,
@@ -60,14 +59,14 @@ class Stream:
     )
 
     def __init__(
-        self, send: Callable[[], Awaitable[aiohttp.ClientResponse]], limits: Limits
+        self, send: Callable[[], Awaitable[Connection]], limits: Limits
     ) -> None:
         """Take how to send the request; it is sent on entering the context."""
         self._send = send
         self._limits = limits
         self._parser = EventParser()
         self._ready: deque[bytes] = deque()
-        self._response: aiohttp.ClientResponse | None = None
+        self._response: Connection | None = None
         self._failure: UpstreamError | None = None
         self._complete = False
         self._first_by: float | None = None
@@ -105,7 +104,7 @@ class Stream:
         finally:
             # Closes the connection unless the answer was read to its end: that is
             # what makes vLLM abort the request.
-            response.close()
+            response.release()
 
     def __aiter__(self) -> Self:
         return self
@@ -147,9 +146,9 @@ class Stream:
         # runs on until there is an event.
         if self._response is None:
             raise UpstreamError("the stream was not entered; use `async with`")
-        content = self._response.content
+        response = self._response
         while True:
-            chunk = await content.readany()
+            chunk = await response.readany()
             if not chunk:
                 raise UpstreamError("the engine's stream ended without its [DONE]")
             if events := self._parser.feed(chunk):
@@ -171,32 +170,31 @@ class Stream:
         return (until, limit) if until < self._end else (self._end, limits.total)
 
 
-async def read_whole(response: aiohttp.ClientResponse) -> bytes:
+async def read_whole(response: Connection) -> bytes:
     """Read a body to its end and give the connection back, or close it.
 
     Raises:
+        BrokenError: it breaks off.
         UpstreamError: it is over `MAX_ANSWER` bytes.
     """
+    parts: list[bytes] = []
+    size = 0
     try:
-        length = response.content_length
-        if length is not None and length <= MAX_ANSWER:
-            return await response.read()
-        whole = bytearray()
-        async for part in response.content.iter_any():
-            whole += part
-            if len(whole) > MAX_ANSWER:
+        while part := await response.readany():
+            parts.append(part)
+            size += len(part)
+            if size > MAX_ANSWER:
                 raise UpstreamError(f"the engine's answer is over {MAX_ANSWER} bytes")
-        return bytes(whole)
     finally:
-        # A response read to its end has let go of its connection already.
-        response.close()
+        response.release()
+    return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
-async def _finish(response: aiohttp.ClientResponse) -> None:
+async def _finish(response: Connection) -> None:
     """Read what little follows `[DONE]`, so that the connection can be used again."""
     try:
         async with asyncio.timeout(END_GRACE):
-            while not response.content.at_eof():
-                await response.content.readany()
+            while await response.readany():
+                pass
     except FOREIGN:
         return  # the answer is complete; only the connection is lost

@@ -1,14 +1,13 @@
-"""The real engine: one vLLM server, spoken to over HTTP with aiohttp.
+"""The real engine: one vLLM server, spoken to over HTTP.
 
-This is the gateway's hot path, so nothing is done per call that can be done once:
-addresses and headers are ready-made, bodies go through as bytes, and one timer
-watches one wait. The HTTP client's own time-outs are off but for the connect, since
-they cannot tell a first token from a later one.
+Completions are the gateway's hot path, so nothing is done per call that can be done
+once: heads are ready-made, bodies go through as bytes, and one timer watches one
+wait. They go over `gateway.engine.connection`. Everything else (looks, loads,
+unloads) is rare and goes over aiohttp.
 """
 
 import asyncio
 import functools
-import io
 import re
 from pathlib import Path
 from typing import Final
@@ -17,20 +16,16 @@ import aiohttp
 import msgspec
 from yarl import URL
 
+from gateway.engine.connection import KEEP_ALIVE, Connection, Pool
 from gateway.engine.port import Observed, Timeouts
 from gateway.engine.refusal import FOREIGN, Limit, refused, said, translated
 from gateway.engine.stream import HTTP_OK, Limits, Stream, read_whole
 from gateway.errors import BadRequest, GatewayError, UpstreamError
 
-KEEP_ALIVE: Final = 4.0
-"""Seconds that an idle connection is kept. vLLM's server closes it after 5: a client
-that keeps it longer sends requests into connections that are just being closed."""
-
 OBSERVE_SECONDS: Final = 2.0
 LOAD_SECONDS: Final = 30.0
 """Loading reads files within the engine's one loop, behind whatever step is running."""
 
-_LARGE_BODY: Final = 1 << 20  # above it, aiohttp wants a file instead of bytes
 _EPOCH: Final = re.compile(
     rb"^process_start_time_seconds(?:\{[^}]*\})? (\S+)", re.MULTILINE
 )
@@ -75,7 +70,7 @@ class VllmReplica:
         self._limits = Limits(timeouts)
         self._observe_limit = Limit("observe", observe_seconds)
         self._load_limit = Limit("load", load_seconds)
-        self._chat = URL(f"{self._url}/v1/chat/completions")
+        self._pool = Pool(URL(self._url), connect=timeouts.connect)
         self._models = URL(f"{self._url}/v1/models")
         self._load = URL(f"{self._url}/v1/load_lora_adapter")
         self._unload = URL(f"{self._url}/v1/unload_lora_adapter")
@@ -84,6 +79,7 @@ class VllmReplica:
         self._headers = {"Content-Type": "application/json"}
         if api_key:
             self._headers["Authorization"] = f"Bearer {api_key}"
+        self._head = _chat_head(URL(self._url), api_key)
         self._opened: aiohttp.ClientSession | None = None
         self._closed = False
 
@@ -92,14 +88,30 @@ class VllmReplica:
         return self._url
 
     async def complete(self, body: bytes) -> bytes:
-        status, raw = await self._exchange("POST", self._chat, self._limits.total, body)
-        if status != HTTP_OK:
-            raise refused(status, raw)
+        limit = self._limits.total
+        deadline = asyncio.timeout(limit.seconds)
+        try:
+            async with deadline:
+                response = await self._ask(body)
+                raw = await read_whole(response)
+        except FOREIGN as error:
+            raise translated(error, limit if deadline.expired() else None) from error
+        if response.status != HTTP_OK:
+            raise refused(response.status, raw)
         return raw
 
     def stream(self, body: bytes) -> Stream:
-        send = functools.partial(self._request, "POST", self._chat, body)
-        return Stream(send, self._limits)
+        return Stream(functools.partial(self._ask, body), self._limits)
+
+    async def _ask(self, body: bytes) -> Connection:
+        """Send a completion's request; the connection, with the answer's head."""
+        connection = await self._pool.connection()
+        try:
+            connection.send(b"%b%d\r\n\r\n%b" % (self._head, len(body), body))
+            return await connection.head()
+        except BaseException:  # cancellation above all: the engine has to abort
+            connection.close()
+            raise
 
     async def observe(self) -> Observed:
         try:
@@ -152,15 +164,15 @@ class VllmReplica:
 
     async def aclose(self) -> None:
         self._closed = True
+        self._pool.close()
         if self._opened is not None:
             await self._opened.close()
 
     async def _request(
         self, method: str, url: URL, body: bytes | None = None
     ) -> aiohttp.ClientResponse:
-        data = io.BytesIO(body) if body and len(body) > _LARGE_BODY else body
         session = self._opened or self._open()
-        return await session.request(method, url, data=data, allow_redirects=False)
+        return await session.request(method, url, data=body, allow_redirects=False)
 
     def _open(self) -> aiohttp.ClientSession:
         if self._closed:
@@ -184,7 +196,8 @@ class VllmReplica:
         try:
             async with deadline:
                 response = await self._request(method, url, body)
-                return response.status, await read_whole(response)
+                async with response:
+                    return response.status, await response.read()
         except FOREIGN as error:
             raise translated(error, limit if deadline.expired() else None) from error
 
@@ -212,6 +225,16 @@ class VllmReplica:
             return _DOWN
         names = frozenset(card.id for card in await self._cards())
         return Observed(alive=True, boot_epoch=float(epoch[1]), models=names)
+
+
+def _chat_head(base: URL, api_key: str) -> bytes:
+    """The head of every completion's request, up to the length of its body."""
+    key = f"Authorization: Bearer {api_key}\r\n" if api_key else ""
+    return (
+        f"POST {base.raw_path.rstrip('/')}/v1/chat/completions HTTP/1.1\r\n"
+        f"Host: {base.raw_authority}\r\n"
+        f"Content-Type: application/json\r\n{key}Content-Length: "
+    ).encode()
 
 
 def _is_staged(path: Path) -> bool:
