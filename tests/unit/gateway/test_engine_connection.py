@@ -1,7 +1,7 @@
 """The kept connection: used again only after a whole answer, closed otherwise."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 import pytest
@@ -18,7 +18,7 @@ Answering = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[Non
 
 
 @asynccontextmanager
-async def serving(answer: Answering) -> AsyncIterator[Pool]:
+async def serving(answer: Answering) -> AsyncGenerator[Pool]:
     """A pool to a server that answers each request by a function."""
     open_now: set[asyncio.StreamWriter] = set()
 
