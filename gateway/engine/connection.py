@@ -12,7 +12,7 @@ body that breaks off is an error and never an end.
 import asyncio
 import ssl
 from collections import deque
-from typing import Final, Self
+from typing import Final, Self, cast
 
 import httptools
 from yarl import URL
@@ -127,8 +127,8 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """asyncio's: the connection is there."""
-        if isinstance(transport, asyncio.Transport):
-            self._transport = transport
+        # uvloop's transports are asyncio's in all but their class.
+        self._transport = cast("asyncio.Transport", transport)
 
     def data_received(self, data: bytes) -> None:
         """asyncio's: bytes have come."""

@@ -5,6 +5,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 import pytest
+import uvloop
 from yarl import URL
 
 from gateway.engine.connection import HEAD_BYTES, BrokenError, Connection, Pool
@@ -154,3 +155,11 @@ async def test_a_server_that_is_not_there_cannot_be_reached() -> None:
     nowhere = Pool(URL("http://127.0.0.1:9"), connect=1)
     with pytest.raises(UpstreamError, match="cannot be reached"):
         await nowhere.connection()
+
+
+def test_it_speaks_on_the_loop_that_production_runs_on() -> None:
+    async def once() -> bytes:
+        async with serving(sending(WHOLE)) as pool:
+            return await read_whole(await asked(pool))
+
+    assert uvloop.run(once()) == b"hello"
