@@ -19,7 +19,6 @@ from io import FileIO
 from pathlib import Path
 from typing import Final, NamedTuple
 
-import msgspec
 import uvloop
 from fastapi import FastAPI, Response
 from starlette.routing import Route
@@ -40,7 +39,7 @@ from gateway.engine.vllm import VllmReplica
 from gateway.errors import SettingsError
 from gateway.fleet import Fleet
 from gateway.live import Live, Present
-from gateway.pipeline.call import JsonSchemaFormat, ResponseFormat, Surface, Tenant
+from gateway.pipeline.call import Surface, Tenant
 from gateway.pipeline.route import Router
 from gateway.settings import Settings, Surface as SurfaceSettings, load
 from gateway.telemetry.exposition import Telemetry, new_registry, render
@@ -328,6 +327,7 @@ def _tenants(settings: Settings) -> Mapping[str, Tenant]:
             surfaces=frozenset(tenant.surfaces),
             fallback=tenant.fallback,
             cache_salt=hmac.new(secret, name.encode(), hashlib.sha256).hexdigest(),
+            show_raw=tenant.show_raw,
         )
         for name, tenant in settings.tenants.items()
         for digest in tenant.key_sha256
@@ -352,13 +352,14 @@ def _surface(name: str, given: SurfaceSettings) -> Surface:
         raise SettingsError(
             path, f"{given.schema} does not compile: {error}"
         ) from error
-    told = ResponseFormat("json_schema", JsonSchemaFormat(name, msgspec.Raw(source)))
     return Surface(
         name=name,
         schema=schema,
-        response_format=told if given.mode == "constrained" else None,
+        mode=given.mode,
         repair=given.repair,
+        drop_extra=given.drop_extra,
         reask=given.reask,
+        last_resort=given.last_resort,
         unit=given.unit,
     )
 

@@ -101,6 +101,11 @@ class Surface(Section, frozen=True):
     repair: bool = True
     reask: Annotated[int, msgspec.Meta(ge=0, le=1)] = 0
     """Second questions after an answer that could not be repaired."""
+    drop_extra: bool = False
+    """Whether a repair may drop members that the schema does not know, and say so."""
+    last_resort: Literal["none", "constrained"] = "none"
+    """After free decoding and its second questions have failed: an error, or one more
+    generation bound to the schema. Costs a generation, hence opt-in."""
     stream: Literal["validated"] = "validated"
     """A checked stream is held until it has passed; `live` comes with a later version."""
     unit: Literal["conversation", "tenant", "request"] = "conversation"
@@ -114,6 +119,8 @@ class Tenant(Section, frozen=True):
     surfaces: tuple[Label, ...] = ()
     fallback: Literal["none", "base"] = "none"
     """What answers when the chosen adapter is ready nowhere."""
+    show_raw: bool = False
+    """Whether an output that is refused is shown in the error. It is unchecked text."""
 
 
 class Settings(Section, frozen=True):
@@ -248,6 +255,11 @@ def _surfaces(settings: Settings) -> None:
     for name, surface in settings.surfaces.items():
         if surface.mode == "constrained" and surface.schema is None:
             raise SettingsError(f"surfaces.{name}.mode", "`constrained` needs a schema")
+        if surface.last_resort != "none" and surface.mode == "constrained":
+            raise SettingsError(
+                f"surfaces.{name}.last_resort",
+                "has no use where `mode` is constrained already; leave it out",
+            )
 
 
 def _refs(settings: Settings) -> None:

@@ -64,8 +64,9 @@ def understand(exchange: Exchange, request: AssistRequest) -> Call:
         ),
         unit=unit_of(surface, exchange, request.conversation),
         schema=surface.schema,
-        response_format=surface.response_format,
-        context_ids=given.context_ids,
+        constrained=surface.mode == "constrained",
+        given=given,
+        seconds=plane.limits.request_seconds,
         stream=request.stream,
     )
     trace.call = call

@@ -26,13 +26,7 @@ from gateway.api.wire import (
 )
 from gateway.errors import BadRequest, UnknownModel
 from gateway.pipeline.answer import Answer, answer
-from gateway.pipeline.call import (
-    Call,
-    JsonSchemaFormat,
-    ResponseFormat,
-    Sampling,
-    Surface,
-)
+from gateway.pipeline.call import Call, Sampling, Surface
 from gateway.pipeline.relay import Event, complete, relay
 from gateway.telemetry.record import AUTO
 from structured.errors import SchemaError
@@ -75,7 +69,8 @@ def understand(exchange: Exchange, request: ChatRequest) -> Call:
             f"{len(request.messages)} messages; at most {plane.limits.messages}",
             param="messages",
         )
-    schema, response_format = _format(surface, request.response_format)
+    schema = _format(surface, request.response_format)
+    own = schema is not surface.schema
     call = Call(
         request_id=trace.request_id,
         tenant=exchange.tenant,
@@ -84,7 +79,9 @@ def understand(exchange: Exchange, request: ChatRequest) -> Call:
         sampling=_sampling(exchange, request, checked=schema is not None),
         unit=unit_of(surface, exchange, _conversation(exchange, request)),
         schema=schema,
-        response_format=response_format,
+        # Who sends a schema of their own asks the engine for it, as with OpenAI.
+        constrained=own or surface.mode == "constrained",
+        seconds=plane.limits.request_seconds,
         stream=trace.stream,
         include_usage=bool(
             request.stream_options and request.stream_options.include_usage
@@ -135,24 +132,19 @@ def _sampling(exchange: Exchange, request: ChatRequest, *, checked: bool) -> Sam
     )
 
 
-def _format(
-    surface: Surface, asked: RequestedFormat | None
-) -> tuple[Schema | None, ResponseFormat | None]:
-    """What to check against, and what to tell the engine; the request's own wins."""
+def _format(surface: Surface, asked: RequestedFormat | None) -> Schema | None:
+    """What to check against; the request's own schema wins."""
     if asked is None or asked.type == "text":
-        return surface.schema, surface.response_format
+        return surface.schema
     if asked.type == "json_object":
-        return _compiled(_ANY_OBJECT, "json_object"), ResponseFormat("json_object")
+        return _compiled(_ANY_OBJECT, "json_object")
     spec = asked.json_schema
     if spec is None:
         raise BadRequest(
             "response_format of type json_schema needs `json_schema`",
             param="response_format.json_schema",
         )
-    source = bytes(spec.schema)
-    return _compiled(source, spec.name), ResponseFormat(
-        "json_schema", JsonSchemaFormat(spec.name, msgspec.Raw(source))
-    )
+    return _compiled(bytes(spec.schema), spec.name)
 
 
 @lru_cache(maxsize=256)

@@ -26,5 +26,8 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     """From the first to the last byte of a request's body."""
     write_seconds: Seconds = 30.0
     """A client that does not read for so long is cut off."""
+    request_seconds: Seconds = 300.0
+    """From a checked request's arrival to its last generation's end: a second question
+    gets what the first has left."""
     keepalive_seconds: Seconds = 10.0
     """Between two SSE comments while a checked stream is held."""

@@ -93,6 +93,9 @@ class Exchange:
             )
         if trace.verdict is not None:
             headers.append((b"x-wastegate-verdict", trace.verdict.encode()))
+        if trace.repairs:
+            kinds = ", ".join(dict.fromkeys(trace.repairs))
+            headers.append((b"x-wastegate-repairs", kinds.encode()))
         return headers
 
     def events(self) -> EventStream:

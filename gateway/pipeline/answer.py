@@ -1,79 +1,50 @@
-"""Asking the engine for an output that must fit a schema, and checking it."""
+"""From a question to an output that fits its schema, or to a typed refusal.
 
+The way goes down once: first answer, second question, last resort. What each of them
+may do is in `settle`; every output is checked alike and remembered in the trace.
+"""
+
+import asyncio
+import re
 import time
-from typing import Final
+from collections.abc import Iterator
+from typing import Final, Literal, cast
 
 import msgspec
 
 from gateway.errors import (
     AdapterUnavailable,
+    BadRequest,
+    GatewayError,
     OutputInvalid,
     OutputTruncated,
     UpstreamError,
+    UpstreamTimeout,
 )
 from gateway.fleet import Lease
-from gateway.pipeline.call import Call, ChatMessage, upstream_body
+from gateway.pipeline.call import (
+    Call,
+    ChatMessage,
+    JsonSchemaFormat,
+    ResponseFormat,
+)
+from gateway.pipeline.generate import Output, Question, generate
 from gateway.pipeline.route import Router
-from gateway.pipeline.trace import Trace
+from gateway.pipeline.trace import Attempt, AttemptKind, Trace
 from structured.check import check
 from structured.outcome import Accepted, Rejected
-from structured.prompt import Message
+from structured.parse import MAX_BYTES
+from structured.schema import Schema
 
+INLINE_BYTES: Final = 4 * 1024
+"""Longest output that is checked on the event loop, where a usual one takes less than
+handing it to a thread. A longer one, which may take up to 100 ms, leaves the loop."""
 
-class Delta(msgspec.Struct, frozen=True, gc=False):
-    """A piece of an answer."""
-
-    content: str | None = None
-
-
-class Choice(msgspec.Struct, frozen=True, gc=False):
-    """One choice of a streamed chunk."""
-
-    delta: Delta = Delta()
-    finish_reason: str | None = None
-
-
-class Usage(msgspec.Struct, frozen=True, gc=False):
-    """Tokens, as the engine counted them."""
-
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
-
-
-class Chunk(msgspec.Struct, frozen=True, gc=False):
-    """What is read of a streamed chunk; the rest is not looked at."""
-
-    model: str
-    choices: tuple[Choice, ...] = ()
-    usage: Usage | None = None
-
-
-_CHUNKS: Final = msgspec.json.Decoder(Chunk)
-
-
-def decode_chunk(data: bytes, expected: str) -> Chunk:
-    """Read one event of the engine's stream.
-
-    Raises:
-        UpstreamError: it is no chunk, or another model than the one asked for
-            answers (an adapter's name that the engine resolved to something else).
-    """
-    try:
-        chunk = _CHUNKS.decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise UpstreamError(f"the engine sent no chunk: {error}") from error
-    if chunk.model != expected:
-        raise UpstreamError(
-            f"asked {expected}, but {chunk.model!r} answered; nothing was passed on"
-        )
-    return chunk
-
-
-class Output(msgspec.Struct, frozen=True):
-    """A whole output of the engine, unchecked."""
-
-    content: bytes
-    finish_reason: str
+_STATUS: Final = re.compile(
+    rb"""["']?status["']?\s{0,8}+:\s{0,8}+["'](refused|uncertain)["']""", re.IGNORECASE
+)
+_RANK: Final = {"refused": 0, "uncertain": 1, "ok": 2}
+"""`ok` > `uncertain` > `refused`: what an answer claims must never rise."""
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -91,127 +62,210 @@ async def answer(router: Router, call: Call, trace: Trace) -> Answer:
     Raises:
         OutputTruncated: the output was cut; it is never closed into a success.
         OutputInvalid: with the stage, the path and what had been repaired.
+        UpstreamTimeout: the request's own time is over before a first answer.
         GatewayError: whatever routing and the engine raise.
     """
     try:
-        return await _attempts(router, call, trace)
+        return await _leased(router, call, trace)
     except AdapterUnavailable:
         if trace.upstream == 0.0:
             raise
         # The engine had forgotten the adapter. Once more: another replica may have
         # it, and the tenant's policy may allow the base.
-        return await _attempts(router, call, trace)
+        return await _leased(router, call, trace)
 
 
-async def _attempts(router: Router, call: Call, trace: Trace) -> Answer:
+async def _leased(router: Router, call: Call, trace: Trace) -> Answer:
     with router.lease(call, trace) as lease:
-        output = await _generate(lease, call, trace, call.messages)
-        outcome = _checked(call, output)
-        if isinstance(outcome, Accepted):
-            return _accepted(call, trace, outcome)
-        for _ in range(call.surface.reask if _may_reask(outcome) else 0):
-            again = await _generate(
-                lease, call, trace, _second_question(call, output, outcome)
-            )
-            second = _checked(call, again)
-            if isinstance(second, Accepted) and not _upgrade(outcome, second):
-                return _reasked(trace, second)
-        raise _refusal(trace, outcome)
+        asked = first_question(call)
+        output = await _in_time(lease, call, trace, asked)
+        first = await checked(call, trace, "first", output)
+        return await settle(lease, call, trace, asked, first)
 
 
-async def _generate(
-    lease: Lease,
-    call: Call,
-    trace: Trace,
-    messages: tuple[ChatMessage, ...] | tuple[Message, ...],
-) -> Output:
-    """One generation, streamed so that its first token can be timed and timed out."""
-    body = upstream_body(call, lease.model, stream=True, messages=messages)
-    pieces: list[str] = []
-    finish_reason = ""
-    asked = time.perf_counter()
+async def settle(
+    lease: Lease, call: Call, trace: Trace, asked: Question, first: Attempt
+) -> Answer:
+    """Go on from a first output: as it is, asked again, as a last resort, or not.
+
+    Raises:
+        OutputTruncated: the first output was cut.
+        OutputInvalid: nothing more may be tried, or nothing helped.
+        AdapterUnavailable: the engine has forgotten the adapter in between.
+    """
+    latest = first
+    for kind in _further(call):
+        if isinstance(latest.outcome, Accepted) or latest.outcome.stage == "gate":
+            break
+        asked = (
+            last_question(call)
+            if kind == "constrained"
+            else _asked_again(asked, latest.said, latest.outcome)
+        )
+        try:
+            output = await _in_time(lease, call, trace, asked)
+        except (UpstreamError, UpstreamTimeout, BadRequest) as error:
+            # What is known stands: the first output, and why it was refused.
+            trace.failed = (kind, error.code)
+            break
+        latest = await checked(call, trace, kind, output)
+    if isinstance(latest.outcome, Accepted):
+        return _accepted(call, trace, latest.kind, latest.outcome)
+    raise _refusal(call, trace, first)
+
+
+def _further(call: Call) -> Iterator[AttemptKind]:
+    """What may follow a first output that does not fit."""
+    for _ in range(call.surface.reask):
+        yield "reask"
+    if call.mode == "free" and call.surface.last_resort == "constrained":
+        yield "constrained"
+
+
+def first_question(call: Call) -> Question:
+    """The call's own chat; under the grammar if that is the surface's mode."""
+    return last_question(call) if call.constrained else Question(call.messages)
+
+
+def last_question(call: Call) -> Question:
+    """The call's chat with decoding bound to its schema."""
+    return Question(call.messages, _grammar(_schema(call)))
+
+
+def _grammar(schema: Schema) -> ResponseFormat:
+    source = msgspec.json.encode(schema.document)
+    return ResponseFormat(JsonSchemaFormat(schema.name, msgspec.Raw(source)))
+
+
+def _asked_again(asked: Question, said: bytes, outcome: Rejected) -> Question:
+    """The same chat, the answer that failed, and what was wrong with it."""
+    chat = tuple(
+        ChatMessage(cast("Literal['user']", each.role), each.content)
+        for each in asked.messages
+    )
+    what = f"{outcome.path or 'all of it'}: {outcome.message}"
+    correct = (
+        f"That reply cannot be used ({what})."
+        " Send the corrected JSON object and nothing else."
+    )
+    chat = (
+        *chat,
+        ChatMessage("assistant", said.decode("utf-8", "replace")),
+        ChatMessage("user", correct),
+    )
+    return Question(chat, asked.response_format)
+
+
+async def _in_time(lease: Lease, call: Call, trace: Trace, asked: Question) -> Output:
+    """Generate within what is left of the request's time.
+
+    A further generation is not begun when less is left than those before it took on
+    average: it would be cut, at the expense of everybody else on the replica.
+    """
+    left = trace.started + call.seconds - time.perf_counter()
+    before = trace.upstream / len(trace.attempts) if trace.attempts else 0.0
+    late = UpstreamTimeout(f"the request's time is over ({call.seconds:g} s)")
+    if left <= before:
+        raise late
+    limit = asyncio.timeout(left)
     try:
-        async with lease.member.replica.stream(body) as events:
-            async for data in events:
-                chunk = decode_chunk(data, lease.model)
-                if chunk.usage is not None:
-                    usage = chunk.usage
-                    trace.used(usage.prompt_tokens, usage.completion_tokens)
-                for choice in chunk.choices:
-                    if choice.delta.content:
-                        trace.first_token()
-                        pieces.append(choice.delta.content)
-                    finish_reason = choice.finish_reason or finish_reason
-    finally:
-        trace.upstream += time.perf_counter() - asked
-    return Output("".join(pieces).encode("utf-8", "surrogatepass"), finish_reason)
+        async with limit:
+            return await generate(lease, call, trace, asked)
+    except TimeoutError as error:
+        if limit.expired():
+            raise late from error
+        raise
 
 
-def _checked(call: Call, output: Output) -> Accepted | Rejected:
-    if call.schema is None:
-        raise AssertionError("only calls with a schema are checked")
+async def checked(
+    call: Call, trace: Trace, kind: AttemptKind, output: Output
+) -> Attempt:
+    """Check an output, and remember it; long ones leave the event loop free."""
+    if len(output.content) > MAX_BYTES:
+        outcome = Rejected("gate", "too_large", "", f"longer than {MAX_BYTES} bytes")
+    elif len(output.content) > INLINE_BYTES:
+        outcome = await asyncio.to_thread(_check, call, kind, output)
+    else:
+        outcome = _check(call, kind, output)
+    if isinstance(outcome, Accepted) and _rises(trace, outcome.value):
+        outcome = Rejected(
+            "reask",
+            "status_upgrade",
+            "/status",
+            "an earlier output had a lower status; asking again must not raise it",
+            value=outcome.value,
+        )
+    attempt = Attempt(kind, output.content, outcome)
+    trace.attempts.append(attempt)
+    return attempt
+
+
+def _check(call: Call, kind: AttemptKind, output: Output) -> Accepted | Rejected:
     return check(
         output.content,
-        call.schema,
+        _schema(call),
         context_ids=call.context_ids,
         finish_reason=output.finish_reason,
         # A constrained output that needs a repair means that the grammar did not
         # hold; hiding that would make the mode look better than it is.
-        repair=call.surface.repair and call.mode == "free",
+        repair=call.surface.repair and not (call.constrained or kind == "constrained"),
     )
 
 
-def _accepted(call: Call, trace: Trace, outcome: Accepted) -> Answer:
+def _schema(call: Call) -> Schema:
+    if call.schema is None:
+        raise AssertionError("only calls with a schema are checked")
+    return call.schema
+
+
+def _rises(trace: Trace, value: object) -> bool:
+    """Whether a status claims more than an output before it did.
+
+    What cannot be parsed counts as well: a text that breaks off after
+    `"status":"refused"` has refused.
+    """
+    now = _RANK.get(_status(value), -1)
+    return any(now > _claimed(attempt) for attempt in trace.attempts)
+
+
+def _claimed(attempt: Attempt) -> int:
+    """The least that an output claims, as far as that can be told."""
+    outcome = attempt.outcome
+    found = [_RANK[each.decode().lower()] for each in _STATUS.findall(attempt.said)]
+    if isinstance(outcome, Rejected):
+        found.append(_RANK.get(_status(outcome.value).lower(), _RANK["ok"]))
+    return min(found, default=_RANK["ok"])
+
+
+def _status(value: object) -> str:
+    if not isinstance(value, dict):
+        return ""
+    status = cast("dict[str, object]", value).get("status")
+    return status if isinstance(status, str) else ""
+
+
+def _accepted(call: Call, trace: Trace, kind: AttemptKind, outcome: Accepted) -> Answer:
     trace.repairs = tuple(repair.kind for repair in outcome.repairs)
-    if call.mode == "constrained":
+    if kind == "reask":
+        trace.verdict = "reasked"
+    elif kind == "constrained" or call.constrained:
         trace.verdict = "constrained"
     else:
         trace.verdict = "repaired" if outcome.repairs else "valid"
     return Answer(outcome.raw, trace.verdict, trace.repairs)
 
 
-def _may_reask(outcome: Rejected) -> bool:
-    return outcome.stage != "gate"
-
-
-def _second_question(
-    call: Call, output: Output, outcome: Rejected
-) -> tuple[ChatMessage, ...]:
-    """The same chat, the answer that failed, and what was wrong with it."""
-    said = tuple(ChatMessage(m.role, m.content) for m in call.messages)  # pyright: ignore[reportArgumentType] -- a rendered prompt's roles are system and user
-    return (
-        *said,
-        ChatMessage("assistant", output.content.decode("utf-8", "replace")),
-        ChatMessage(
-            "user",
-            f"That reply cannot be used ({outcome.path or 'all of it'}:"
-            f" {outcome.message}). Send the corrected JSON object and nothing else.",
-        ),
-    )
-
-
-def _upgrade(first: Rejected, second: Accepted) -> bool:
-    """Whether a refusal or a doubt would turn into an `ok` by asking again."""
-    before, after = _status(first.value), _status(second.value)
-    return before in ("refused", "uncertain") and after == "ok"
-
-
-def _status(value: object) -> object:
-    return value.get("status") if isinstance(value, dict) else None  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType] -- any JSON value may stand here
-
-
-def _reasked(trace: Trace, second: Accepted) -> Answer:
-    trace.repairs = tuple(repair.kind for repair in second.repairs)
-    trace.verdict = "reasked"
-    return Answer(second.raw, "reasked", trace.repairs)
-
-
-def _refusal(trace: Trace, outcome: Rejected) -> OutputInvalid | OutputTruncated:
-    detail = {
+def _refusal(call: Call, trace: Trace, first: Attempt) -> GatewayError:
+    """What the client is told: the first output's fault, and what was tried since."""
+    outcome = cast("Rejected", first.outcome)
+    detail: dict[str, object] = {
         "stage": outcome.stage,
         "path": outcome.path,
         "repairs": [repair.kind for repair in outcome.repairs],
+        "attempts": trace.told(),
     }
+    if call.tenant.show_raw:
+        detail["raw"] = first.said.decode("utf-8", "replace")
     if outcome.code == "truncated":
         trace.verdict = "truncated"
         return OutputTruncated(

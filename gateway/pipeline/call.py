@@ -4,10 +4,12 @@ from typing import Final, Literal
 
 import msgspec
 
-from structured.prompt import Message
+from structured.prompt import AssistInput, Message
 from structured.schema import Schema
 
 UnitKind = Literal["conversation", "tenant", "request"]
+CheckedMode = Literal["free", "constrained"]
+LastResort = Literal["none", "constrained"]
 
 
 class Tenant(msgspec.Struct, frozen=True):
@@ -18,6 +20,8 @@ class Tenant(msgspec.Struct, frozen=True):
     fallback: Literal["none", "base"]
     cache_salt: str
     """Keeps the engine's prefix cache apart between tenants; never the client's."""
+    show_raw: bool = False
+    """Whether an output that is refused is shown in the error."""
 
 
 class TextPart(msgspec.Struct, frozen=True, tag="text", tag_field="type"):
@@ -62,11 +66,11 @@ class JsonSchemaFormat(msgspec.Struct, frozen=True, omit_defaults=True):
     schema: msgspec.Raw
 
 
-class ResponseFormat(msgspec.Struct, frozen=True, omit_defaults=True):
-    """OpenAI's `response_format`, as far as it goes on to the engine."""
+class ResponseFormat(msgspec.Struct, frozen=True):
+    """vLLM's `response_format`: what decoding is bound to."""
 
-    type: Literal["json_schema", "json_object"]
-    json_schema: JsonSchemaFormat | None = None
+    json_schema: JsonSchemaFormat
+    type: Literal["json_schema"] = "json_schema"
 
 
 class Surface(msgspec.Struct, frozen=True):
@@ -74,11 +78,20 @@ class Surface(msgspec.Struct, frozen=True):
 
     name: str
     schema: Schema | None = None
-    response_format: ResponseFormat | None = None
-    """What the engine is told while decoding; none is free decoding."""
+    mode: CheckedMode = "free"
+    """Whether the engine's decoding is bound to the schema."""
     repair: bool = True
+    drop_extra: bool = False
+    """Whether a repair may drop members that the schema does not know."""
     reask: int = 0
+    """Second questions after an output that could not be repaired."""
+    last_resort: LastResort = "none"
+    """What comes when free decoding has failed for good."""
     unit: UnitKind = "conversation"
+
+
+Spoken = tuple[ChatMessage, ...] | tuple[Message, ...]
+"""A chat, as a client sent it or as an input was rendered."""
 
 
 class Call(msgspec.Struct, frozen=True):
@@ -87,15 +100,17 @@ class Call(msgspec.Struct, frozen=True):
     request_id: str
     tenant: Tenant
     surface: Surface
-    messages: tuple[ChatMessage, ...] | tuple[Message, ...]
+    messages: Spoken
     sampling: Sampling
     unit: str | None
     schema: Schema | None = None
     """The surface's, or the request's own; none means that nothing is checked."""
-    response_format: ResponseFormat | None = None
-    """What the engine is told while decoding; none is free decoding."""
-    context_ids: frozenset[str] | None = None
-    """What may be cited; unknown for a plain chat, and then not checked."""
+    constrained: bool = False
+    """Whether decoding is bound to the schema from the first question on."""
+    given: AssistInput | None = None
+    """What `messages` were rendered from; none for a chat."""
+    seconds: float = 300.0
+    """How long the request may take, from its arrival."""
     stream: bool = False
     include_usage: bool = False
 
@@ -104,14 +119,19 @@ class Call(msgspec.Struct, frozen=True):
         """How adherence is to be counted: the two modes are never pooled."""
         if self.schema is None:
             return "none"
-        return "constrained" if self.response_format else "free"
+        return "constrained" if self.constrained else "free"
+
+    @property
+    def context_ids(self) -> frozenset[str] | None:
+        """What may be cited; unknown for a plain chat, and then not checked."""
+        return None if self.given is None else self.given.context_ids
 
 
 class Upstream(msgspec.Struct, frozen=True, omit_defaults=True):
     """The body that the engine gets: rebuilt, so nothing unknown rides along."""
 
     model: str
-    messages: tuple[ChatMessage, ...] | tuple[Message, ...]
+    messages: Spoken
     max_tokens: int
     cache_salt: str
     stream: bool = False
@@ -136,9 +156,18 @@ def upstream_body(
     model: str,
     *,
     stream: bool,
-    messages: tuple[ChatMessage, ...] | tuple[Message, ...] | None = None,
+    messages: Spoken | None = None,
+    response_format: ResponseFormat | None = None,
 ) -> bytes:
-    """The engine's request for a call: `model` is a name that the engine knows."""
+    """The engine's request for a call.
+
+    Args:
+        call: what is asked.
+        model: a name that the engine knows.
+        stream: whether the answer is to come in pieces.
+        messages: in place of the call's own, for a second question.
+        response_format: what decoding is bound to; none is free decoding.
+    """
     sampling = call.sampling
     return _ENCODER.encode(
         Upstream(
@@ -148,7 +177,7 @@ def upstream_body(
             cache_salt=call.tenant.cache_salt,
             stream=stream,
             stream_options=StreamOptions(include_usage=True) if stream else None,
-            response_format=call.response_format,
+            response_format=response_format,
             temperature=sampling.temperature,
             top_p=sampling.top_p,
             n=sampling.n,

@@ -8,8 +8,8 @@ from typing import Final
 import msgspec
 
 from gateway.errors import AdapterUnavailable, UpstreamError
-from gateway.pipeline.answer import Chunk, Usage, decode_chunk
 from gateway.pipeline.call import Call, upstream_body
+from gateway.pipeline.generate import Chunk, Usage, decode_chunk
 from gateway.pipeline.route import Router
 from gateway.pipeline.trace import Trace
 

@@ -1,20 +1,36 @@
 """What is learned about one request on its way; becomes the one frozen record."""
 
 import time
-from typing import Final
+from typing import Final, Literal
+
+import msgspec
 
 from gateway.pipeline.call import Call
-from gateway.telemetry.record import Mode, RequestFinished
+from gateway.telemetry.record import Mode, Rejection, RequestFinished
+from structured.outcome import Accepted, Rejected
+
+AttemptKind = Literal["first", "reask", "constrained"]
 
 NOT_ASKED: Final = "unresolved"
+
+
+class Attempt(msgspec.Struct, frozen=True):
+    """One output of the engine, and what the check said of it."""
+
+    kind: AttemptKind
+    said: bytes
+    """The engine's own bytes."""
+    outcome: Accepted | Rejected
 
 
 class Trace:
     """Filled in as the request goes down and comes back up; read once, at the end."""
 
     __slots__ = (
+        "attempts",
         "call",
         "completion_tokens",
+        "failed",
         "generator",
         "model",
         "prompt_tokens",
@@ -41,6 +57,10 @@ class Trace:
         self.reason = ""
         self.verdict: str | None = None
         self.repairs: tuple[str, ...] = ()
+        self.attempts: list[Attempt] = []
+        """Every output that was checked, in order."""
+        self.failed: tuple[AttemptKind, str] | None = None
+        """A further attempt that brought no output, and the error's code."""
         self.stream = False
         self.prompt_tokens = 0
         self.completion_tokens = 0
@@ -56,6 +76,25 @@ class Trace:
         """Add what an exchange with the engine used; a re-ask adds to the first."""
         self.prompt_tokens += prompt_tokens
         self.completion_tokens += completion_tokens
+
+    def told(self) -> list[dict[str, str]]:
+        """What was tried, for the client: each refused output, and what failed."""
+        tried = [
+            {"attempt": kind, "stage": stage, "code": code}
+            for kind, stage, code in self.rejections()
+        ]
+        if self.failed is not None:
+            kind, code = self.failed
+            tried.append({"attempt": kind, "stage": "upstream", "code": code})
+        return tried
+
+    def rejections(self) -> tuple[Rejection, ...]:
+        """The refused outputs."""
+        return tuple(
+            Rejection(attempt.kind, attempt.outcome.stage, attempt.outcome.code)
+            for attempt in self.attempts
+            if isinstance(attempt.outcome, Rejected)
+        )
 
     def finish(self, outcome: str) -> RequestFinished:
         """The record; `outcome` is `ok`, an error's code, or `client_closed`."""
@@ -78,6 +117,7 @@ class Trace:
             duration=time.perf_counter() - self.started,
             upstream=self.upstream,
             repairs=self.repairs,
+            rejections=self.rejections(),
         )
 
     def timing(self) -> bytes:

@@ -39,6 +39,7 @@ class RequestMetrics(msgspec.Struct, frozen=True):
     verdicts: Counter
     tokens: Counter
     repairs: Counter
+    rejections: Counter
     unit_missing: Counter
 
 
@@ -92,6 +93,13 @@ def request_metrics(registry: CollectorRegistry) -> RequestMetrics:
             "wastegate_repairs_total",
             "Repairs made to outputs, by kind.",
             (*_ROUTE, "kind"),
+            registry=registry,
+        ),
+        rejections=Counter(
+            "wastegate_output_rejections_total",
+            "Outputs refused by a check, by attempt, stage and reason; a request that"
+            " was answered in the end may have had some.",
+            (*_ROUTE, "mode", "attempt", "stage", "code"),
             registry=registry,
         ),
         unit_missing=Counter(

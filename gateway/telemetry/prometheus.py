@@ -13,17 +13,20 @@ from prometheus_client import CollectorRegistry
 
 from gateway.telemetry.metrics import request_metrics
 from gateway.telemetry.record import (
+    ATTEMPTS,
     AUTO,
     GENERATORS,
     MODES,
     OTHER,
     OUTCOMES,
+    STAGES,
     VERDICTS,
     RequestFinished,
 )
 
-MAX_REPAIR_KINDS: Final = 64
-"""Kinds are named by our own code; the cap holds even if one were built from data."""
+MAX_KINDS: Final = 64
+"""Kinds of repairs and codes of refusals are named by our own code; the cap holds even
+if one were built from data."""
 _UNIT_MISSING: Final = "rule=unit_missing"
 _GENERATORS: Final = frozenset(GENERATORS)
 
@@ -77,6 +80,7 @@ class PrometheusSink:
         self._surfaces = frozenset({*surfaces, AUTO})
         self._models = set(models)
         self._kinds: set[str] = set()
+        self._codes: set[str] = set()
         self._children: dict[tuple[str | None, ...], _Children] = {}
 
     def know_model(self, ref: str) -> None:
@@ -108,7 +112,7 @@ class PrometheusSink:
             # Refusals that never reached the engine would flatter this one.
             children.overhead(max(0.0, record.duration - record.upstream))
             self._count_answer(record, children)
-        if record.repairs or _UNIT_MISSING in record.reason:
+        if record.repairs or record.rejections or _UNIT_MISSING in record.reason:
             self._count_rarities(record)
 
     def _count_answer(self, record: RequestFinished, children: _Children) -> None:
@@ -123,17 +127,20 @@ class PrometheusSink:
         key = self._key(record)
         for kind in record.repairs:
             self._metrics.repairs.labels(
-                key.surface, key.generator, key.model, self._kind(kind)
+                key.surface, key.generator, key.model, _capped(kind, self._kinds)
+            ).inc()
+        for refused in record.rejections:
+            self._metrics.rejections.labels(
+                key.surface,
+                key.generator,
+                key.model,
+                key.mode,
+                _known(refused.attempt, ATTEMPTS),
+                _known(refused.stage, STAGES),
+                _capped(refused.code, self._codes),
             ).inc()
         if _UNIT_MISSING in record.reason:
             self._metrics.unit_missing.labels(key.tenant, key.surface).inc()
-
-    def _kind(self, kind: str) -> str:
-        if kind not in self._kinds:
-            if len(self._kinds) >= MAX_REPAIR_KINDS:
-                return OTHER
-            self._kinds.add(kind)
-        return kind
 
     def _key(self, record: RequestFinished) -> _Key:
         verdict = record.verdict
@@ -169,6 +176,15 @@ class PrometheusSink:
             tokens_out=metrics.tokens.labels(*who, "output").inc,
             verdict=verdict,
         )
+
+
+def _capped(name: str, known: set[str]) -> str:
+    """A name that our code made: itself, up to the cap."""
+    if name not in known:
+        if len(known) >= MAX_KINDS:
+            return OTHER
+        known.add(name)
+    return name
 
 
 def _known(value: str, closed: Collection[str]) -> str:

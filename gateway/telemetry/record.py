@@ -5,7 +5,7 @@ lost its client is counted like one that went well. It holds no prompt, no outpu
 no key: a sink cannot leak what it never gets.
 """
 
-from typing import Final, Literal, Protocol
+from typing import Final, Literal, NamedTuple, Protocol
 
 import msgspec
 
@@ -43,6 +43,20 @@ VERDICTS: Final = frozenset(
 MODES: Final = frozenset({"free", "constrained", "none"})
 
 
+ATTEMPTS: Final = frozenset({"first", "reask", "constrained"})
+STAGES: Final = frozenset(
+    {"gate", "strict", "envelope", "syntax", "coerce", "live", "reask"}
+)
+
+
+class Rejection(NamedTuple):
+    """An output that was not passed on: which attempt, refused where, and why."""
+
+    attempt: str
+    stage: str
+    code: str
+
+
 class RequestFinished(msgspec.Struct, frozen=True, gc=False):
     """One request, from its first byte in to its last byte out.
 
@@ -75,6 +89,8 @@ class RequestFinished(msgspec.Struct, frozen=True, gc=False):
     """Seconds of `duration` spent waiting for the engine; 0 if it was never asked."""
     repairs: tuple[str, ...]
     """The kinds of the repairs made, one entry each."""
+    rejections: tuple[Rejection, ...] = ()
+    """The outputs that were refused on the way, whatever came after them."""
 
 
 class Sink(Protocol):

@@ -11,7 +11,7 @@ from prometheus_client import CollectorRegistry
 
 from gateway.telemetry.exposition import new_registry, render
 from gateway.telemetry.metrics import OVERHEAD_BUCKETS, TTFT_BUCKETS
-from gateway.telemetry.prometheus import MAX_REPAIR_KINDS, PrometheusSink
+from gateway.telemetry.prometheus import MAX_KINDS, PrometheusSink
 from gateway.telemetry.record import OUTCOMES, RequestFinished, fan_out
 from gateway.telemetry.state import StateGauges
 
@@ -198,7 +198,7 @@ def test_kinds_of_repair_are_capped(registry: CollectorRegistry) -> None:
         sink(a_record(repairs=(f"kind{n}",)))
     (family,) = (f for f in registry.collect() if f.name == "wastegate_repairs")
     kinds = {s.labels["kind"]: s.value for s in family.samples}
-    assert len(kinds) == MAX_REPAIR_KINDS + 1
+    assert len(kinds) == MAX_KINDS + 1
     assert sum(kinds.values()) == 1000
 
 
