@@ -65,7 +65,7 @@ def _gate(raw: bytes, finish_reason: str | None) -> Rejected | None:
 def _strict(
     found: Accepted, schema: Schema, context_ids: frozenset[str] | None
 ) -> Accepted | Rejected:
-    fault = schema.errors(found.value)
+    fault = schema.errors(found.value, most=len(found.raw))
     if fault is None and context_ids is not None:
         fault = _citations(found.value, context_ids)
     if fault is None:
@@ -122,7 +122,7 @@ def _candidates(raw: bytes, schema: Schema) -> tuple[Span, ...]:
         raise EnvelopeError("not_repairable", f"over {MAX_REPAIR_BYTES} bytes")
     if b"\x00" in raw:
         raise EnvelopeError("not_repairable", "a NUL byte: this is not text")
-    return find(raw, openers(schema.document))
+    return find(raw, openers(schema.guide))
 
 
 def _syntax(raw: bytes, span: Span, schema: Schema) -> Accepted:
@@ -142,7 +142,7 @@ def _syntax(raw: bytes, span: Span, schema: Schema) -> Accepted:
         last = span.tokens[-1]
         if changes or (last.kind == "word" and last.end == span.end):
             raise RepairError(span.end, "the text breaks off: closers are not all")
-        if not full(schema.document, value, len(closers)):
+        if not full(schema.guide, value, len(closers)):
             raise RepairError(span.end, "the text breaks off where more may follow")
         repairs += [Repair("missing_closer", span.end)] * len(closers)
     return Accepted(result, value, tuple(repairs))

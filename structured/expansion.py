@@ -1,18 +1,31 @@
 """How much work one walk over a schema is once its references are followed.
 
-Every JSON value in a schema counts as one, definitions too, and every `$ref` as a copy of its target:
-an upper bound that needs no knowledge of keywords. A reference back into a definition
-that is being walked counts as one, since it costs only as the instance gets deeper.
+Every value in a schema counts as one, and every reference as a copy of its target: an
+upper bound. A reference back into a schema that is being walked counts as one, since it
+costs only as the instance gets deeper. Schemas that nothing leads to cost nothing when
+an instance is checked, but are counted as well: they are part of what was sent.
 """
 
-from typing import cast
+from collections.abc import Mapping
+from typing import Final, cast
 
 from structured.errors import SchemaError
-from structured.pointer import resolve
+from structured.references import Documents, subschemas
+
+METASCHEMA: Final = 1_000
+"""What a reference to one of the dialect's own metaschemas counts; all of them together
+have fewer values."""
 
 
-def expansion(document: object, *, limit: int) -> int:
-    """Return the bound for `document`; raises SchemaError above `limit`."""
+def expansion(document: object, registered: Mapping[str, object], *, limit: int) -> int:
+    """Return the bound for `document`; raises SchemaError above `limit`.
+
+    Args:
+        document: a schema.
+        registered: what its references may lead to beside itself, by URI.
+        limit: the most that is allowed.
+    """
+    documents = Documents(document, registered)
     known: dict[int, int] = {}
     running: set[int] = set()
     stack = [document]
@@ -21,15 +34,21 @@ def expansion(document: object, *, limit: int) -> int:
         if id(node) in known:
             stack.pop()
             continue
-        below = _below(node, document)
-        fresh = [x for x in below if id(x) not in known and id(x) not in running]
+        below = [each for _, each in subschemas(node)] + documents.targets(node)
+        fresh = [
+            each
+            for each in below
+            if each is not None and id(each) not in known and id(each) not in running
+        ]
         running.add(id(node))
         if fresh:
             stack.extend(fresh)
             continue
         stack.pop()
         running.discard(id(node))
-        known[id(node)] = total = 1 + sum(known.get(id(x), 1) for x in below)
+        known[id(node)] = total = _own(node) + sum(
+            METASCHEMA if each is None else known.get(id(each), 1) for each in below
+        )
         if total > limit:
             raise SchemaError(
                 "", f"its references expand to more than {limit} subschemas"
@@ -37,14 +56,13 @@ def expansion(document: object, *, limit: int) -> int:
     return known[id(document)]
 
 
-def _below(node: object, document: object) -> list[object]:
-    if isinstance(node, list):
-        return cast("list[object]", node)
+def _own(node: object) -> int:
+    """Count a schema's keywords and their plain values, such as an `enum`'s."""
     if not isinstance(node, dict):
-        return []
-    members = cast("dict[str, object]", node)
-    below = list(members.values())
-    reference = members.get("$ref")
-    if isinstance(reference, str):
-        below.append(resolve(document, reference))
-    return below
+        return 1
+    total = 1
+    for value in cast("dict[str, object]", node).values():
+        total += 1
+        if isinstance(value, list):
+            total += len(cast("list[object]", value))
+    return total

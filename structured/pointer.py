@@ -26,15 +26,20 @@ def resolve(document: object, reference: str) -> object:
         )
     node = document
     for step in unquote(reference[2:]).split("/"):
-        node = _child(node, step.replace("~1", "/").replace("~0", "~"), reference)
+        node = child(node, step.replace("~1", "/").replace("~0", "~"))
+        if node is None:
+            raise SchemaError(
+                "", f"$ref {reference[:80]!r} names nothing in this document"
+            )
     return node
 
 
-def _child(node: object, step: str, reference: str) -> object:
+def child(node: object, step: str) -> object:
+    """Return what one step of a pointer leads to; None where there is nothing."""
     if isinstance(node, dict) and step in node:
         return cast("dict[str, object]", node)[step]
     if isinstance(node, list) and step.isdecimal():
         items = cast("list[object]", node)
         if int(step) < len(items):
             return items[int(step)]
-    raise SchemaError("", f"$ref {reference[:80]!r} names nothing in this document")
+    return None

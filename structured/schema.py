@@ -1,12 +1,13 @@
 """Registration of a JSON Schema (2020-12): capped, offline, compiled once.
 
 A schema may come with a request, so it is input like any other. It cannot fetch
-(references stay inside the document), cannot backtrack (the regex engine is linear)
-and cannot multiply: `$ref`s that fan out are counted as the validator will walk
-them, because a chain of 24 definitions, each of which uses the next one twice, is 16
-million evaluations of one value.
+(references stay inside the document, or lead to a schema that is registered), cannot
+backtrack (the regex engine is linear) and cannot multiply: references that fan out are
+counted as the validator will walk them, because a chain of 24 definitions, each of
+which uses the next one twice, is 16 million evaluations of one value.
 """
 
+from collections.abc import Mapping
 from hashlib import sha256
 from typing import Final, cast
 
@@ -17,6 +18,7 @@ from structured import pointer
 from structured.errors import ParseError, SchemaError
 from structured.expansion import expansion
 from structured.parse import parse, size
+from structured.references import subschemas
 
 MAX_BYTES: Final = 32 * 1024
 MAX_NODES: Final = 1_000
@@ -29,6 +31,10 @@ MAX_WORK: Final = 5_000_000
 
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 _MESSAGE: Final = 300
+_WHERE_TO: Final = (
+    "; a reference leads inside the document ('#/$defs/NAME')"
+    " or to the $id of a registered schema"
+)
 
 
 class Violation(msgspec.Struct, frozen=True):
@@ -45,12 +51,20 @@ class Schema(msgspec.Struct, frozen=True):
     name: str
     digest: str
     document: object
+    guide: object
+    """`document` where each of its keywords means what it says at its place; else
+    `true`, which guides nobody: in a schema with embedded resources or a dialect of its
+    own, following a reference by its pointer may lead to the wrong place."""
     expansion: int
     validator: jsonschema_rs.Draft202012Validator
 
-    def errors(self, value: object) -> Violation | None:
-        """Return the first violation of a parsed value, or None if it is valid."""
-        if self.expansion * size(value) > MAX_WORK:
+    def errors(self, value: object, *, most: int | None = None) -> Violation | None:
+        """Return the first violation of a parsed value, or None if it is valid.
+
+        `most` is a bound on the value's nodes, if one is known: its text's length.
+        """
+        work = self.expansion
+        if (most is None or work * most > MAX_WORK) and work * size(value) > MAX_WORK:
             return Violation("", "too_complex", "too many values for this schema")
         if self.validator.is_valid(value):
             return None
@@ -62,26 +76,43 @@ class Schema(msgspec.Struct, frozen=True):
         return None  # pragma: no cover (is_valid and validate agree)
 
 
-def compile_schema(source: bytes, *, name: str) -> Schema:
-    """Compile the bytes of a schema for later checks; raises SchemaError."""
+def compile_schema(
+    source: bytes, *, name: str, registered: Mapping[str, object] | None = None
+) -> Schema:
+    """Compile the bytes of a schema for later checks.
+
+    Args:
+        source: JSON text.
+        name: what people call it.
+        registered: documents that its references may lead to, by their URI.
+
+    Raises:
+        SchemaError: with a pointer to what is wrong, and what would be right.
+    """
+    others = registered or {}
     document = _read(source)
-    work = expansion(document, limit=MAX_EXPANSION)
+    plain = _plain(document, others)
+    work = expansion(document, others, limit=MAX_EXPANSION)
     try:
         validator = jsonschema_rs.Draft202012Validator(
             cast("dict[str, object] | bool", document),
             offline=True,
+            registry=jsonschema_rs.Registry(list(others.items())) if others else None,  # pyright: ignore[reportArgumentType] -- parsed JSON
             pattern_options=jsonschema_rs.RegexOptions(),
             mask="value",
         )
     except jsonschema_rs.ValidationError as error:
-        path = pointer.join(error.instance_path)
-        raise SchemaError(path, error.message[:_MESSAGE]) from None
+        told = error.message[:_MESSAGE]
+        if isinstance(error.kind, jsonschema_rs.ValidationErrorKind.Referencing):
+            told += _WHERE_TO
+        raise SchemaError(pointer.join(error.instance_path), told) from None
     except (ValueError, jsonschema_rs.ReferencingError) as error:
         raise SchemaError("", str(error)[:_MESSAGE]) from None
     return Schema(
         name=name,
         digest=sha256(source).hexdigest(),
         document=document,
+        guide=document if plain else True,
         expansion=work,
         validator=validator,
     )
@@ -99,12 +130,11 @@ def _read(source: bytes) -> object:
         raise SchemaError("", "a schema is an object, true or false")
     if size(cast("object", document)) > MAX_NODES:
         raise SchemaError("", f"more than {MAX_NODES} values; split or simplify it")
-    _look(cast("object", document))
+    _check_depth(cast("object", document))
     return cast("object", document)
 
 
-def _look(document: object) -> None:
-    """Check depth and the keywords that could lead outside the document."""
+def _check_depth(document: object) -> None:
     stack: list[tuple[object, tuple[str | int, ...]]] = [(document, ())]
     while stack:
         node, path = stack.pop()
@@ -112,22 +142,30 @@ def _look(document: object) -> None:
             raise SchemaError(pointer.join(path), f"nested deeper than {MAX_DEPTH}")
         if isinstance(node, dict):
             members = cast("dict[str, object]", node)
-            _check_keywords(members, path)
             stack.extend((child, (*path, key)) for key, child in members.items())
         elif isinstance(node, list):
             items = cast("list[object]", node)
             stack.extend((child, (*path, at)) for at, child in enumerate(items))
 
 
-def _check_keywords(members: dict[str, object], path: tuple[str | int, ...]) -> None:
-    where = pointer.join(path)
-    dialect = members.get("$schema", DIALECT)
-    if isinstance(dialect, str) and dialect not in (DIALECT, f"{DIALECT}#"):
-        raise SchemaError(f"{where}/$schema", f"only {DIALECT!r} is supported")
-    if path and isinstance(members.get("$id"), str):
-        raise SchemaError(f"{where}/$id", "only the root may have an $id")
-    for keyword in ("$dynamicRef", "$anchor", "$dynamicAnchor"):
-        if isinstance(members.get(keyword), str):
-            raise SchemaError(
-                f"{where}/{keyword}", "not supported; use $ref '#/$defs/NAME'"
-            )
+def _plain(document: object, registered: Mapping[str, object]) -> bool:
+    """Whether every pointer in a schema starts at its root; checks its dialects.
+
+    Raises:
+        SchemaError: a part of it is written in another dialect.
+    """
+    plain = True
+    stack: list[tuple[object, tuple[str | int, ...]]] = [(document, ())]
+    while stack:
+        node, path = stack.pop()
+        if isinstance(node, dict):
+            members = cast("dict[str, object]", node)
+            stack.extend((below, path + steps) for steps, below in subschemas(members))
+            dialect = members.get("$schema", DIALECT)
+            if isinstance(dialect, str) and dialect.rstrip("#") != DIALECT:
+                if dialect.rstrip("#") not in registered:
+                    where = pointer.join((*path, "$schema"))
+                    raise SchemaError(where, f"only {DIALECT!r} is supported")
+                plain = False
+            plain = plain and not (path and isinstance(members.get("$id"), str))
+    return plain

@@ -61,11 +61,58 @@ def test_a_reference_inside_the_document_is_followed() -> None:
         "#/$defs/nowhere",
         "#/allOf/7",
         "#anchor",
-        "https://json-schema.org/draft/2020-12/schema",
+        "https://json-schema.org/draft/1999-12/schema",
     ],
 )
-def test_a_reference_that_leaves_the_document_is_refused(reference: str) -> None:
-    assert f"$ref {reference!r}" in refused({"$defs": {}, "$ref": reference}).message
+def test_a_reference_that_leads_nowhere_is_refused(reference: str) -> None:
+    message = refused({"$defs": {}, "$ref": reference}).message
+    assert reference.lstrip("#") in message
+    assert "registered schema" in message
+
+
+def test_a_reference_may_name_an_anchor_an_embedded_resource_or_the_dialect() -> None:
+    number: dict[str, object] = {"$anchor": "n", "type": "number"}
+    inner: dict[str, object] = {"$id": "http://x.test/inner", "type": "number"}
+    for name, below in (("#n", number), ("http://x.test/inner", inner)):
+        schema = compiled({"$defs": {"a": below}, "$ref": name})
+        assert schema.errors(1) is None
+        assert schema.errors("1") is not None
+    dialect = compiled({"$ref": "https://json-schema.org/draft/2020-12/schema"})
+    assert dialect.errors({"type": "number"}) is None
+    assert dialect.errors({"type": "nombre"}) is not None
+
+
+MONEY = {"$id": "https://acme.test/money", "type": "integer", "minimum": 0}
+REGISTERED = {MONEY["$id"]: MONEY}
+
+
+def test_a_reference_may_lead_to_a_registered_schema() -> None:
+    source = b'{"items": {"$ref": "https://acme.test/money"}}'
+    schema = compile_schema(source, name="prices", registered=REGISTERED)  # pyright: ignore[reportArgumentType] -- all of it is JSON
+    assert schema.errors([1, 2]) is None
+    assert schema.errors([-1]) is not None
+
+
+def test_a_registered_schema_counts_as_what_it_costs() -> None:
+    wide = {"$id": "http://x.test/wide", "anyOf": [{"const": n} for n in range(300)]}
+    source = json.dumps({"allOf": [{"$ref": "http://x.test/wide"}] * 40}).encode()
+    with pytest.raises(SchemaError, match="expand"):
+        compile_schema(source, name="x", registered={"http://x.test/wide": wide})
+
+
+@pytest.mark.parametrize(
+    ("document", "plain"),
+    [
+        ({"$id": "http://x.test/root", "properties": {"a": {"$id": "no"}}}, False),
+        ({"$id": "http://x.test/root", "type": "object"}, True),
+        ({"const": {"$id": "data"}, "enum": [{"$ref": "data"}]}, True),
+        ({"properties": {"$id": {"type": "string"}}}, True),
+    ],
+)
+def test_only_a_schema_whose_pointers_start_at_its_root_guides_a_repair(
+    document: dict[str, object], *, plain: bool
+) -> None:
+    assert compiled(document).guide == (document if plain else True)
 
 
 def test_no_connection_is_made_for_a_remote_reference() -> None:
@@ -104,8 +151,8 @@ def test_no_connection_is_made_for_a_remote_reference() -> None:
         (b"[]", "object"),
         (b"null", "object"),
         (b'{"$schema": "http://json-schema.org/draft-07/schema#"}', "2020-12"),
-        (b'{"properties": {"a": {"$id": "http://x/"}}}', "root"),
-        (b'{"$dynamicRef": "#a"}', "$ref"),
+        (b'{"$dynamicRef": "#a"}', "registered"),
+        (b'{"items": {"$schema": "http://x.test/mine"}}', "2020-12"),
         (b" " * (MAX_BYTES + 1), str(MAX_BYTES)),
         (json.dumps({"enum": list(range(1001))}).encode(), "1000 values"),
         (b'{"not":' * 65 + b"true" + b"}" * 65, "deeper than 64"),
@@ -130,7 +177,17 @@ def test_a_bomb_hidden_under_a_property_called_defs_is_refused_too() -> None:
         for n in range(24)
     }
     chain["d24"] = {"type": "integer"}
-    assert "expand" in refused({"properties": {"$defs": chain}}).message
+    bomb = {"properties": {"$defs": chain}, "$ref": "#/properties/$defs/d0"}
+    assert "expand" in refused(bomb).message
+
+
+def test_a_dynamic_reference_counts_as_all_that_it_may_lead_to() -> None:
+    chain: dict[str, object] = {
+        f"d{n}": {"$anchor": f"a{n}", "allOf": [{"$dynamicRef": f"#a{n + 1}"}] * 2}
+        for n in range(24)
+    }
+    chain["d24"] = {"$dynamicAnchor": "a24", "type": "integer"}
+    assert "expand" in refused({"$defs": chain, "$ref": "#a0"}).message
 
 
 def test_a_backtracking_regex_runs_in_linear_time() -> None:
