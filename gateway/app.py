@@ -15,6 +15,7 @@ import time
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import UTC, datetime
+from functools import lru_cache, partial
 from io import FileIO
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -39,22 +40,25 @@ from gateway.engine.vllm import VllmReplica
 from gateway.errors import SettingsError
 from gateway.fleet import Fleet
 from gateway.live import Live, Present
-from gateway.pipeline.call import Surface, Tenant
+from gateway.pipeline.call import Tenant
 from gateway.pipeline.route import Router
-from gateway.settings import Settings, Surface as SurfaceSettings, load
+from gateway.settings import Settings, load
+from gateway.surfaces import compiled_surfaces, registered_schemas
 from gateway.telemetry.exposition import Telemetry, new_registry, render
 from gateway.telemetry.log import JsonLinesSink
 from gateway.telemetry.prometheus import PrometheusSink
-from gateway.telemetry.record import AUTO, fan_out
+from gateway.telemetry.record import fan_out
 from gateway.telemetry.state import StateGauges
 from routing.errors import StoreError
 from routing.flags import FlagDocument
 from routing.store import Change, Store
 from routing.stores import open_store
-from structured.errors import SchemaError
 from structured.schema import compile_schema
 
 _LOG: Final = logging.getLogger("wastegate")
+
+_COMPILED: Final = 256
+"""Schemas of requests that are kept compiled; a client sends the same ones again."""
 
 _STORE_POLL: Final = 0.25
 """Seconds between two looks at the store: what a lost hint costs at most."""
@@ -170,9 +174,11 @@ def _data_plane(
     settings: Settings, parts: Parts, on_broken: Callable[[], None]
 ) -> FastAPI:
     log = JsonLinesSink(FileIO(sys.stdout.fileno(), "ab", closefd=False), clock=_epoch)
+    registered = registered_schemas(settings)
     plane = Plane(
         keys=Keys(_tenants(settings)),
-        surfaces=_surfaces(settings),
+        surfaces=compiled_surfaces(settings, registered),
+        compile=lru_cache(_COMPILED)(partial(compile_schema, registered=registered)),
         router=Router(parts.live, parts.fleet, settings.engine.base),
         limits=settings.limits,
         sink=fan_out(parts.counters, log),
@@ -332,36 +338,6 @@ def _tenants(settings: Settings) -> Mapping[str, Tenant]:
         for name, tenant in settings.tenants.items()
         for digest in tenant.key_sha256
     }
-
-
-def _surfaces(settings: Settings) -> Mapping[str, Surface]:
-    named = {name: _surface(name, each) for name, each in settings.surfaces.items()}
-    return named | {AUTO: Surface(AUTO)}
-
-
-def _surface(name: str, given: SurfaceSettings) -> Surface:
-    path = f"surfaces.{name}.schema"
-    if given.schema is None:
-        return Surface(name, unit=given.unit)
-    try:
-        source = Path(given.schema).read_bytes()
-        schema = compile_schema(source, name=name)
-    except OSError as error:
-        raise SettingsError(path, f"cannot be read: {error}") from error
-    except SchemaError as error:
-        raise SettingsError(
-            path, f"{given.schema} does not compile: {error}"
-        ) from error
-    return Surface(
-        name=name,
-        schema=schema,
-        mode=given.mode,
-        repair=given.repair,
-        drop_extra=given.drop_extra,
-        reask=given.reask,
-        last_resort=given.last_resort,
-        unit=given.unit,
-    )
 
 
 def _now() -> datetime:

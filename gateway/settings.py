@@ -132,6 +132,8 @@ class Settings(Section, frozen=True):
     registry: Registry = Registry()
     generators: dict[Literal["lora", "lora_pref"], str] = {}
     flags: dict[Literal["GENERATOR"], FlagSeed] = {}
+    schemas: dict[Label, str] = {}
+    """Paths of schemas that others may refer to by their `$id`."""
     surfaces: dict[Label, Surface] = {}
     tenants: dict[Label, Tenant] = {}
     limits: Limits = Limits()
@@ -180,12 +182,16 @@ def _read(path: Path) -> dict[str, Any]:
 def _anchored(raw: dict[str, Any], base: Path) -> dict[str, Any]:
     """Schema paths are relative to the file that names them; make them so."""
     surfaces = raw.get("surfaces")
+    tables = [raw.get("schemas")]
     if isinstance(surfaces, dict):
-        for surface in cast("dict[str, Any]", surfaces).values():
-            if isinstance(surface, dict):
-                table = cast("dict[str, Any]", surface)
-                if isinstance(table.get("schema"), str):
-                    table["schema"] = str(base / table["schema"])
+        tables += cast("dict[str, Any]", surfaces).values()
+    for given in tables:
+        if isinstance(given, dict):
+            table = cast("dict[str, Any]", given)
+            named = ("schema",) if given is not raw.get("schemas") else tuple(table)
+            for key in named:
+                if isinstance(table.get(key), str):
+                    table[key] = str(base / table[key])
     return raw
 
 

@@ -2,14 +2,13 @@
 
 from collections.abc import AsyncIterator
 from contextlib import aclosing
-from functools import lru_cache
 from typing import Final, cast
 
 import msgspec
 
 from gateway.api.asgi import EventStream
 from gateway.api.held import held
-from gateway.api.plane import Exchange, capped_tokens, unit_of
+from gateway.api.plane import Exchange, Plane, capped_tokens, unit_of
 from gateway.api.wire import (
     ENCODER,
     ChatAnswer,
@@ -30,7 +29,7 @@ from gateway.pipeline.call import Call, Sampling, Surface
 from gateway.pipeline.relay import Event, complete, relay
 from gateway.telemetry.record import AUTO
 from structured.errors import SchemaError
-from structured.schema import Schema, compile_schema
+from structured.schema import Schema
 
 _ANY_OBJECT: Final = b'{"type":"object"}'
 
@@ -69,7 +68,7 @@ def understand(exchange: Exchange, request: ChatRequest) -> Call:
             f"{len(request.messages)} messages; at most {plane.limits.messages}",
             param="messages",
         )
-    schema = _format(surface, request.response_format)
+    schema = _format(plane, surface, request.response_format)
     own = schema is not surface.schema
     call = Call(
         request_id=trace.request_id,
@@ -132,25 +131,26 @@ def _sampling(exchange: Exchange, request: ChatRequest, *, checked: bool) -> Sam
     )
 
 
-def _format(surface: Surface, asked: RequestedFormat | None) -> Schema | None:
+def _format(
+    plane: Plane, surface: Surface, asked: RequestedFormat | None
+) -> Schema | None:
     """What to check against; the request's own schema wins."""
     if asked is None or asked.type == "text":
         return surface.schema
     if asked.type == "json_object":
-        return _compiled(_ANY_OBJECT, "json_object")
+        return _compiled(plane, _ANY_OBJECT, "json_object")
     spec = asked.json_schema
     if spec is None:
         raise BadRequest(
             "response_format of type json_schema needs `json_schema`",
             param="response_format.json_schema",
         )
-    return _compiled(bytes(spec.schema), spec.name)
+    return _compiled(plane, bytes(spec.schema), spec.name)
 
 
-@lru_cache(maxsize=256)
-def _compiled(source: bytes, name: str) -> Schema:
+def _compiled(plane: Plane, source: bytes, name: str) -> Schema:
     try:
-        return compile_schema(source, name=name)
+        return plane.compile(source, name=name)
     except SchemaError as error:
         raise BadRequest(str(error), param="response_format.json_schema") from error
 

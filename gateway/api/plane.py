@@ -29,10 +29,17 @@ from gateway.pipeline.call import Surface, Tenant
 from gateway.pipeline.route import Router
 from gateway.pipeline.trace import Trace
 from gateway.telemetry.record import CLIENT_CLOSED, OK, Sink
+from structured.schema import Schema
 
 _ID_CHARACTERS: Final = frozenset(string.ascii_letters + string.digits + "._-")
 _ID_LENGTH: Final = 64
 _UNFORESEEN: Final = "internal_error"
+
+
+class Compile(Protocol):
+    """Compiles a schema's bytes; raises SchemaError."""
+
+    def __call__(self, source: bytes, *, name: str) -> Schema: ...
 
 
 class Plane(msgspec.Struct, frozen=True):
@@ -41,6 +48,8 @@ class Plane(msgspec.Struct, frozen=True):
     keys: Keys[Tenant]
     surfaces: Mapping[str, Surface]
     """By name; `auto`, the surface of those that name none, is among them."""
+    compile: Compile
+    """For the schemas that requests bring."""
     router: Router
     limits: Limits
     sink: Sink
