@@ -16,16 +16,19 @@ _NUMBER: Final = re.compile(rb"-?+(?:0|[1-9]\d*+)(?:\.\d++)?+(?:[eE][+-]?+\d++)?
 _LITERALS: Final = frozenset({b"true", b"false", b"null"})
 _PYTHON: Final = {b"True": b"true", b"False": b"false", b"None": b"null"}
 _CONTROL: Final = re.compile(rb"[\x00-\x1f]")
-_PIECE: Final = re.compile(rb"\\.|[\x00-\x1f\"]", re.DOTALL)
+_CONTROLS: Final = frozenset(range(32))
 _SHORT: Final = {8: b"\\b", 9: b"\\t", 10: b"\\n", 12: b"\\f", 13: b"\\r"}
 _STRINGS: Final = frozenset({"double", "single", "smart"})
 _WIDTH: Final = {"double": 1, "single": 1, "smart": 3}
 # `\/` is "/" in JSON and backslash-slash in Python: two readings, so it is missing.
-_QUOTED_ESCAPES: Final = {
-    "double": frozenset(b'"\\/bfnrtu'),
-    "single": frozenset(b"\"\\bfnrtu'"),
-    "smart": frozenset(b'"\\/bfnrtu'),
+_KNOWN_ESCAPES: Final = {
+    "double": re.compile(rb"(?:[^\\]++|\\[\"\\/bfnrtu])*+"),
+    "single": re.compile(rb"(?:[^\\]++|\\[\"\\bfnrtu'])*+"),
+    "smart": re.compile(rb"(?:[^\\]++|\\[\"\\/bfnrtu])*+"),
 }
+# A quote that an even number of backslashes precedes is not escaped.
+_BARE_QUOTE: Final = re.compile(rb'(?<!\\)((?:\\\\)*+)"')
+_ESCAPED_APOSTROPHE: Final = re.compile(rb"(?<!\\)((?:\\\\)*+)\\'")
 _CLOSES: Final = {"}": "{", "]": "["}
 
 
@@ -167,16 +170,12 @@ class _Machine:
 
 def _escape(body: bytes, token: Token) -> bytes:
     """Write a string's content as JSON; raises RepairError on a foreign escape."""
-    known = _QUOTED_ESCAPES[token.kind]
-
-    def one(match: re.Match[bytes]) -> bytes:
-        piece = match.group()
-        if len(piece) == 1:
-            code = piece[0]
-            plain = _SHORT.get(code, b"\\u%04x" % code)
-            return b'\\"' if piece == b'"' else plain
-        if piece[1] not in known:
-            raise RepairError(token.start, "an escape that JSON does not know")
-        return b"'" if piece == b"\\'" else piece
-
-    return _PIECE.sub(one, body)
+    if not _KNOWN_ESCAPES[token.kind].fullmatch(body):
+        raise RepairError(token.start, "an escape that JSON does not know")
+    if token.kind == "single":
+        body = _ESCAPED_APOSTROPHE.sub(rb"\1'", body)
+    if token.kind != "double":
+        body = _BARE_QUOTE.sub(rb'\1\\"', body)
+    for code in _CONTROLS.intersection(body):
+        body = body.replace(bytes((code,)), _SHORT.get(code, b"\\u%04x" % code))
+    return body
