@@ -1,13 +1,17 @@
 """One output, from the bytes of the model to what may go out.
 
 S1 gate: a text that did not end by itself is never complete. S2 strict: the bytes as
-they are. S3 envelope and S4 syntax: only for bytes that are not JSON, only if asked
-for, and their result goes through S2 like any other. Nothing here changes a value.
+they are. S3 envelope and S4 syntax: only for bytes that are not JSON. S5 coercion: only
+for JSON that does not fit. All three only if asked for, and what they return goes
+through S2 like any other.
 """
 
 from typing import Final, cast
 
+import msgspec
+
 from structured.closing import full, openers
+from structured.coerce import coerce
 from structured.envelope import describe, find
 from structured.errors import EnvelopeError, ParseError, RepairError
 from structured.lexer import Span
@@ -32,22 +36,31 @@ def check(
     context_ids: frozenset[str] | None,
     finish_reason: str | None,
     repair: bool,
+    drop_extra: bool = False,
 ) -> Accepted | Rejected:
     """Decide whether an output may go out, and as which bytes. Raises nothing.
 
     `context_ids` are what a top-level `citations` may name; None leaves them alone.
-    White space around strict JSON is part of JSON: such bytes are valid as they are.
+    `drop_extra` lets a repair drop members that the schema forbids. White space around
+    strict JSON is part of JSON: such bytes are valid as they are.
     """
     refused = _gate(raw, finish_reason)
     if refused is not None:
         return refused
+    origins: tuple[int, ...] | None = None
     try:
-        value = parse(raw)
+        found = Accepted(raw, parse(raw))
     except ParseError as error:
-        if repair and error.code == "invalid_json":
-            return _recover(raw, schema, context_ids)
-        return Rejected("strict", error.code, "", str(error))
-    return _strict(Accepted(raw, value), schema, context_ids)
+        if not repair or error.code != "invalid_json":
+            return Rejected("strict", error.code, "", str(error))
+        recovered = _recover(raw, schema)
+        if isinstance(recovered, Rejected):
+            return recovered
+        found, origins = recovered
+    outcome = _strict(found, schema, context_ids)
+    if not repair or isinstance(outcome, Accepted) or outcome.code == "too_complex":
+        return outcome
+    return _coerce(found, outcome, schema, context_ids, origins, drop_extra=drop_extra)
 
 
 def _gate(raw: bytes, finish_reason: str | None) -> Rejected | None:
@@ -95,9 +108,37 @@ def _citations(value: object, context_ids: frozenset[str]) -> Violation | None:
     return None
 
 
-def _recover(
-    raw: bytes, schema: Schema, context_ids: frozenset[str] | None
+def _coerce(
+    found: Accepted,
+    refused: Rejected,
+    schema: Schema,
+    context_ids: frozenset[str] | None,
+    origins: tuple[int, ...] | None,
+    *,
+    drop_extra: bool,
 ) -> Accepted | Rejected:
+    """Change what the white list allows; what does not help leaves the refusal."""
+    if len(found.raw) > MAX_REPAIR_BYTES or schema.guide is True:
+        return refused
+    made = coerce(
+        found.raw, schema.guide, context_ids=context_ids, drop_extra=drop_extra
+    )
+    if made is None or len(made.changes) > MAX_REPAIRS:
+        return refused
+    at = made.origins if origins is None else origins
+    repairs = (*found.repairs, *(Repair(kind, at[n]) for kind, n in made.changes))
+    try:
+        value = parse(made.text)
+    except ParseError:  # a number that no double can hold, out of its quotes
+        return refused
+    outcome = _strict(Accepted(made.text, value, repairs), schema, context_ids)
+    if isinstance(outcome, Accepted):
+        return outcome
+    return msgspec.structs.replace(outcome, stage="coerce")
+
+
+def _recover(raw: bytes, schema: Schema) -> tuple[Accepted, tuple[int, ...]] | Rejected:
+    """Return what the text holds, and where its tokens stood in it."""
     try:
         spans = _candidates(raw, schema)
     except EnvelopeError as error:
@@ -114,7 +155,7 @@ def _recover(
         return Rejected("envelope", "ambiguous", "", _TWO, around)
     repairs = sorted(around + results[0].repairs, key=lambda one: one.position)
     found = Accepted(results[0].raw, results[0].value, tuple(repairs))
-    return _strict(found, schema, context_ids)
+    return found, spans[0].origins
 
 
 def _candidates(raw: bytes, schema: Schema) -> tuple[Span, ...]:

@@ -52,6 +52,11 @@ class Span(NamedTuple):
     closed: bool
     fault: str = ""
 
+    @property
+    def origins(self) -> tuple[int, ...]:
+        """Where each token but the commas starts: no repair changes their order."""
+        return tuple(token.start for token in self.tokens if token.kind != ",")
+
 
 def lex(raw: bytes, start: int) -> Span:
     """Read tokens from the opening bracket at `start` until it is closed."""

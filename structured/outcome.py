@@ -21,7 +21,7 @@ class Accepted(msgspec.Struct, frozen=True):
 class Rejected(msgspec.Struct, frozen=True):
     """Why an output is refused.
 
-    `stage` is `gate`, `strict`, `envelope` or `syntax`; `path` a JSON pointer into the
+    `stage` is `gate`, `strict`, `envelope`, `syntax` or `coerce`; `path` a JSON pointer into the
     output (`""` is the root); `repairs` what had been repaired before it failed;
     `value` the JSON that was recovered and did not fit, None where none was.
     """

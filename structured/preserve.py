@@ -20,6 +20,9 @@ _STRICT: Final = re.compile(
     rb"[ \t\n\r,]++|(\"[^\"\\]*+(?:\\.[^\"\\]*+)*+\"|[{}\[\]:]|[^ \t\n\r{}\[\]:,\"]++)",
     re.DOTALL,
 )
+_NUMBER: Final = re.compile(rb"-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?")
+_BLANKS: Final = re.compile(rb"\A(?:\s|\\[tnrf])++|(?:\s|\\[tnrf])++\Z")
+_BRACKETS: Final = re.compile(rb"\A\[(.*)\]\Z", re.DOTALL)
 _ESCAPED: Final = {
     b"\b": b"\\b",
     b"\t": b"\\t",
@@ -82,3 +85,38 @@ def _spelt(was: bytes, now: bytes, kind: str) -> bool:
     if kind != "double" and was == b'"':
         return now == b'\\"'
     return kind == "single" and was == b"\\'" and now == b"'"
+
+
+def coerced(before: bytes, after: bytes, *, dropped: bool) -> bool:
+    """Whether `after` is `before` with nothing changed but what S5 may change.
+
+    Both are strict JSON. With `dropped`, tokens may be missing, but none may be new
+    or out of order.
+    """
+    left = [text for text in _STRICT.findall(before) if text]
+    right = [text for text in _STRICT.findall(after) if text]
+    at = to = 0
+    while to < len(right):
+        if at == len(left):
+            return False
+        if left[at] == right[to] or _read_as(left[at], right[to]):
+            at, to = at + 1, to + 1
+        elif right[to : to + 3] == [b"[", left[at], b"]"]:
+            at, to = at + 1, to + 3
+        elif dropped:
+            at += 1
+        else:
+            return False
+    return dropped or at == len(left)
+
+
+def _read_as(was: bytes, now: bytes) -> bool:
+    """Whether a scalar may be read as another: quotes, blanks, brackets, case."""
+    if was == b'"' + now + b'"' or now == b'"' + was + b'"':
+        return _NUMBER.fullmatch(min(was, now, key=len)) is not None
+    if was[:1] != b'"' or now[:1] != b'"':
+        return False
+    if was.lower() == now:
+        return now != b'"ok"'
+    bare = _BLANKS.sub(b"", was[1:-1])
+    return now[1:-1] in (bare, _BLANKS.sub(b"", _BRACKETS.sub(rb"\1", bare)))

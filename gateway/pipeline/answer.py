@@ -209,6 +209,7 @@ def _check(call: Call, kind: AttemptKind, output: Output) -> Accepted | Rejected
         # A constrained output that needs a repair means that the grammar did not
         # hold; hiding that would make the mode look better than it is.
         repair=call.surface.repair and not (call.constrained or kind == "constrained"),
+        drop_extra=call.surface.drop_extra,
     )
 
 
