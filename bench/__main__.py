@@ -1,7 +1,8 @@
-"""Benchmarks: `python -m bench [overhead | micro | swap]`.
+"""Benchmarks: `python -m bench [overhead | micro | swap | structured]`.
 
 overhead: what the gateway adds to a request, beside a direct call and nginx.
 micro: its pieces, one by one.
+structured: what repair makes of broken texts, beside json_repair; docs/structured.md.
 swap: on a running stack, what an adapter's coming and going costs the base.
 
 Exit codes: 0 done, 1 no number, 2 bad usage, 130 interrupted.
@@ -17,7 +18,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from bench import micro, overhead, report, stack, swap, tools
+from bench import micro, overhead, report, stack, structured, swap, tools
 from bench.errors import BenchError
 from bench.load import Generator
 from bench.stack import Cores
@@ -37,6 +38,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if options.what == "micro":
             _say(micro.report(micro.run(options.repeat)))
+        elif options.what == "structured":
+            return structured.main(options.seed)
         elif options.what == "swap":
             done = asyncio.run(swap.run(access(os.environ), options.phase))
             _say(done.report)
@@ -54,10 +57,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     add = parser.add_argument
-    add("what", nargs="?", choices=("overhead", "micro", "swap"), default="overhead")
+    add("what", nargs="?", choices=("overhead", "micro", "swap", "structured"), default="overhead")
     add("--rounds", type=int, default=3, help="[%(default)s]")
     add("--seconds", type=int, default=5, help="a measurement [%(default)s]")
     add("--phase", type=float, default=90, help="seconds a phase of swap [%(default)s]")
+    add("--seed", type=int, default=2026, help="of the broken texts [%(default)s]")
     add("--repeat", type=int, default=5, help="of a micro-benchmark [%(default)s]")
     return parser
 

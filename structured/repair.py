@@ -174,8 +174,11 @@ def _escape(body: bytes, token: Token) -> bytes:
         raise RepairError(token.start, "an escape that JSON does not know")
     if token.kind == "single":
         body = _ESCAPED_APOSTROPHE.sub(rb"\1'", body)
-    if token.kind != "double":
-        body = _BARE_QUOTE.sub(rb'\1\\"', body)
+    if token.kind != "double" and b'"' in body:
+        bare = b"\\" not in body
+        body = (
+            body.replace(b'"', b'\\"') if bare else _BARE_QUOTE.sub(rb'\1\\"', body)
+        )
     for code in _CONTROLS.intersection(body):
         body = body.replace(bytes((code,)), _SHORT.get(code, b"\\u%04x" % code))
     return body
