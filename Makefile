@@ -5,6 +5,7 @@
 #   make test      all tests, with a real Redis and a real vLLM
 #   make check     formatting, lint, types, layers
 #   make bench     the gateway's overhead, beside a direct call and nginx
+#   make bench-structured   what repair makes of broken texts, beside json_repair
 #   make results   the table in docs/results.md, from the running stack
 #   make clean     stops the stack and removes what it has made; distclean: environments too
 #
@@ -110,6 +111,10 @@ test: .venv .venv-engine .venv-trainer $(base)
 .PHONY: bench
 bench: .venv
 	.venv/bin/python -m bench
+
+.PHONY: bench-structured
+bench-structured: .venv
+	.venv/bin/python -m bench structured
 
 .PHONY: results
 results: .venv

@@ -57,7 +57,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     add = parser.add_argument
-    add("what", nargs="?", choices=("overhead", "micro", "swap", "structured"), default="overhead")
+    add(
+        "what",
+        nargs="?",
+        choices=("overhead", "micro", "swap", "structured"),
+        default="overhead",
+    )
     add("--rounds", type=int, default=3, help="[%(default)s]")
     add("--seconds", type=int, default=5, help="a measurement [%(default)s]")
     add("--phase", type=float, default=90, help="seconds a phase of swap [%(default)s]")

@@ -6,9 +6,10 @@ content is lost and nothing else can be meant: there a repairer should be exact.
 """
 
 import json
-import random
+import random  # noqa: TID251 -- nothing is bucketed here
 import string
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from typing import Any, Final, NamedTuple
 
 from structured.lexer import Token, lex
@@ -18,8 +19,28 @@ IDS: Final = ("S1", "S2", "doc-7", "kb/12", "[x]")
 CONTEXT: Final = frozenset(IDS)
 _WORDS: Final = (
     *("the", "kettle", "holds", "1.7", "litres", "isn't", "a", "“quoted”", "word"),
-    *('"New', 'York,"', "{braces}", "[brackets]", "key:", "value,", "C:\\temp", "naïve"),
-    *("日本", "😀", "line\nbreak", "tab\there", "`code`", "//", "#1", "50%", "it's", "True"),
+    *(
+        '"New',
+        'York,"',
+        "{braces}",
+        "[brackets]",
+        "key:",
+        "value,",
+        "C:\\temp",
+        "naïve",
+    ),
+    *(
+        "日本",
+        "😀",
+        "line\nbreak",
+        "tab\there",
+        "`code`",
+        "//",
+        "#1",
+        "50%",
+        "it's",
+        "True",
+    ),
 )
 
 
@@ -52,7 +73,7 @@ def _instance(draw: random.Random, number: int) -> Instance:
     separators = draw.choice([(",", ":"), (", ", ": "), (" , ", " : ")])
     text = json.dumps(
         value,
-        ensure_ascii=draw.random() < 0.3,
+        ensure_ascii=_seldom(draw),
         indent=draw.choice([None, None, 2]),
         separators=separators,
     )
@@ -71,7 +92,7 @@ def _assist(draw: random.Random) -> tuple[dict[str, Any], Any]:
             "price": {"type": "number"},
         },
         "required": draw.sample(["status", "answer", "citations"], draw.randint(0, 3)),
-        "additionalProperties": draw.random() < 0.3,
+        "additionalProperties": _seldom(draw),
     }
     value = {
         "status": draw.choice(["ok", "uncertain", "refused"]),
@@ -79,7 +100,7 @@ def _assist(draw: random.Random) -> tuple[dict[str, Any], Any]:
         "citations": draw.sample(IDS, draw.randint(0, 3)),
         "price": draw.choice([1, 12.5, -3, 1e-7]),
     }
-    kept = [k for k in value if k in document["required"] or draw.random() < 0.7]
+    kept = [k for k in value if k in document["required"] or not _seldom(draw)]
     return document, {key: value[key] for key in kept or ["status"]}
 
 
@@ -89,9 +110,9 @@ def _object(draw: random.Random, depth: int) -> tuple[dict[str, Any], Any]:
     document: dict[str, Any] = {
         "type": "object",
         "properties": {name: schema for name, (schema, _) in parts.items()},
-        "additionalProperties": draw.random() < 0.5,
+        "additionalProperties": draw.choice([True, False]),
     }
-    if draw.random() < 0.5:
+    if draw.choice([True, False]):
         document["required"] = sorted(parts)[:2]
     return document, {name: value for name, (_, value) in parts.items()}
 
@@ -109,8 +130,14 @@ def _any(draw: random.Random, depth: int) -> tuple[Any, Any]:
     if kind == "literal":
         return {"type": ["boolean", "null"]}, draw.choice([True, False, None])
     if kind == "enum":
-        return {"enum": ["red", "green", "it's blue"]}, draw.choice(["red", "it's blue"])
+        return {"enum": ["red", "green", "it's blue"]}, draw.choice(
+            ["red", "it's blue"]
+        )
     return {"type": "string"}, _text(draw, draw.choice([0, 1, 5, 25]))
+
+
+def _seldom(draw: random.Random) -> bool:
+    return draw.choice([True, False, False])
 
 
 def _text(draw: random.Random, words: int) -> str:
@@ -151,7 +178,7 @@ def _before_closer(raw: bytes, tokens: Any, draw: Any, text: bytes) -> bytes | N
     """Put `text` before a closing bracket that something stands before."""
     found = [
         token
-        for last, token in zip(tokens, tokens[1:], strict=False)
+        for last, token in pairwise(tokens)
         if token.kind in "}]" and last.kind not in "{["
     ]
     if not found:
@@ -263,11 +290,12 @@ def cases(originals: list[Instance], seed: int) -> Iterator[Case]:
 
 def _coercible(one: Instance) -> Iterator[Case]:
     """Values that the white list may read: the original is what was meant."""
+    value: dict[str, Any] = one.value
     for key, change in _LOOSE.items():
-        if isinstance(one.value, dict) and key in one.value:
-            loose = change(one.value[key])
+        if key in value:
+            loose = change(value[key])
             if loose is not None:
-                raw = json.dumps(one.value | {key: loose}, ensure_ascii=False).encode()
+                raw = json.dumps(value | {key: loose}, ensure_ascii=False).encode()
                 yield Case(f"loose {key}", raw, "stop", one)
 
 

@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, cast
 
 import json_repair
 
-from bench.corruptions import CLASSES, CONTEXT, Case, Instance, cases, instances
+from bench.corruptions import CLASSES, CONTEXT, Case, cases, instances
 from bench.errors import BenchError
 from evals.statistics import upper
 from structured.check import check
@@ -29,7 +29,13 @@ BAR: Final = 0.99
 _COERCED: Final = ("loose price", "loose citations", "loose status")
 ONE_READING: Final = {k for k, (one, _) in CLASSES.items() if one} | {*_COERCED}
 
-EXACT, REFUSED, FLAGGED, SILENT, OTHER = "exact", "refused", "flagged", "silent", "other"
+EXACT, REFUSED, FLAGGED, SILENT, OTHER = (
+    "exact",
+    "refused",
+    "flagged",
+    "silent",
+    "other",
+)
 Tally = dict[str, tuple[Counter[str], Counter[str]]]
 
 
@@ -53,7 +59,9 @@ def run(seed: int, progress: Callable[[str], None]) -> Result:
             progress(f"{number:,} texts, {time.perf_counter() - started:.0f} s")
     progress("timing")
     failures = [
-        f"{kind}: {ours[SILENT]} silently wrong" for kind, (ours, _) in tally.items() if ours[SILENT]
+        f"{kind}: {ours[SILENT]} silently wrong"
+        for kind, (ours, _) in tally.items()
+        if ours[SILENT]
     ] + [
         f"{kind}: exact in {ours[EXACT]} of {sum(ours.values())}"
         for kind, (ours, _) in tally.items()
@@ -101,11 +109,12 @@ def _same(value: object, original: object) -> bool:
     return repr(_sorted(value)) == repr(_sorted(original))
 
 
-def _sorted(value: object) -> object:
+def _sorted(value: Any) -> Any:
     if isinstance(value, dict):
-        return sorted((k, _sorted(v)) for k, v in value.items())  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType] -- any JSON value
+        members = cast("dict[str, Any]", value)
+        return sorted((key, _sorted(each)) for key, each in members.items())
     if isinstance(value, list):
-        return [_sorted(each) for each in value]  # pyright: ignore[reportUnknownVariableType] -- as above
+        return [_sorted(each) for each in cast("list[Any]", value)]
     return value
 
 
@@ -144,11 +153,24 @@ def _timings() -> list[Timing]:
     return [
         _timed("S2, an answer", valid, assist, ids, 400),
         _timed("S2, 95 small objects", dense, anything, None, 400),
-        _timed("repair, an answer in a fence", b"```json\n" + valid + b"\n```", assist, ids, 100),
-        _timed("repair, an answer, trailing comma", valid[:-1] + b",}", assist, ids, 100),
+        _timed(
+            "repair, an answer in a fence",
+            b"```json\n" + valid + b"\n```",
+            assist,
+            ids,
+            100,
+        ),
+        _timed(
+            "repair, an answer, trailing comma", valid[:-1] + b",}", assist, ids, 100
+        ),
         _timed("repair, an answer, single quotes", _quoted(answer), assist, ids, 100),
-        _timed("repair, 95 small objects, a comma", dense[:-1] + b",}", anything, None, 100),
-        *(_timed(f"64 KiB: {name}", raw, anything, None, 3) for name, raw in _hostile()),
+        _timed(
+            "repair, 95 small objects, a comma", dense[:-1] + b",}", anything, None, 100
+        ),
+        *(
+            _timed(f"64 KiB: {name}", raw, anything, None, 3)
+            for name, raw in _hostile()
+        ),
     ]
 
 
@@ -166,6 +188,7 @@ def _hostile() -> Iterator[tuple[str, bytes]]:
         yield name, (b"[" + piece * (size // len(piece)))[: size - 2] + b",]"
     yield "raw newlines in a string", b'["' + b"\n" * (size - 5) + b'",]'
     yield "quotes in single quotes", b"['" + b'"' * (size - 5) + b"',]"
+    yield "escapes in single quotes", b"['" + b'\\"' * (size // 2 - 5) + b"',]"
     yield "eight of the same", (b"[" + b"1," * 4_000 + b"]\n") * 8
 
 
@@ -189,9 +212,7 @@ def _timed(
 # -------------------------------------------------------------------------- the report
 
 
-def _report(
-    tally: Tally, failures: list[str], seed: int, timings: list[Timing]
-) -> str:
+def _report(tally: Tally, failures: list[str], seed: int, timings: list[Timing]) -> str:
     total, theirs = Counter[str](), Counter[str]()
     for ours, library in tally.values():
         total += ours
@@ -201,17 +222,21 @@ def _report(
     lines = [
         "# What repair makes of broken texts",
         "",
-        f"Made on {today} by `make bench-structured`: {n:,} texts from {SCHEMAS} schemas"
-        f" with an instance each, seed {seed}. Beside it, on the same texts, json_repair"
-        f" {version('json_repair')} and the same schema.",
+        (
+            f"Made on {today} by `make bench-structured`: {n:,} texts from {SCHEMAS} schemas"
+            f" with an instance each, seed {seed}. Beside it, on the same texts, json_repair"
+            f" {version('json_repair')} and the same schema."
+        ),
         "",
-        "Each instance is broken in every class that applies to it, and cut at each tenth"
-        " of its length. **exact**: the original came back, types included. **refused**:"
-        " a typed error. **flagged**: another value, with its repairs listed."
-        " **silent**: another value, and nothing says so. **other**: the broken text is"
-        " itself strict JSON that fits, so that no checker can know. A class in bold"
-        f" has one reading, and has to be exact in {BAR:.0%}. json_repair flags nothing:"
-        " what it returns is exact, does not fit the schema (refused), or is silent.",
+        (
+            "Each instance is broken in every class that applies to it, and cut at each tenth"
+            " of its length. **exact**: the original came back, types included. **refused**:"
+            " a typed error. **flagged**: another value, with its repairs listed."
+            " **silent**: another value, and nothing says so. **other**: the broken text is"
+            " itself strict JSON that fits, so that no checker can know. A class in bold"
+            f" has one reading, and has to be exact in {BAR:.0%}. json_repair flags nothing:"
+            " what it returns is exact, does not fit the schema (refused), or is silent."
+        ),
         "",
         "| class | n | exact | refused | flagged | silent | other | json_repair: exact | refused | silent | other |",
         "|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|",
@@ -222,8 +247,10 @@ def _report(
     lines += [
         _row("all", total, theirs),
         "",
-        f"Silently wrong: {total[SILENT]} of {n:,}, at most {upper(total[SILENT], n):.4%}"
-        f" with 95 % confidence; json_repair: {theirs[SILENT]:,} ({theirs[SILENT] / n:.1%}).",
+        (
+            f"Silently wrong: {total[SILENT]} of {n:,}, at most {upper(total[SILENT], n):.4%}"
+            f" with 95 % confidence; json_repair: {theirs[SILENT]:,} ({theirs[SILENT] / n:.1%})."
+        ),
         "",
         *([*(f"MISSED: {each}" for each in failures), ""] if failures else []),
         "CPU time on this machine, milliseconds; the median and the worst of all runs:",
@@ -243,7 +270,11 @@ def _report(
 def _row(name: str, ours: Counter[str], theirs: Counter[str]) -> str:
     counts = [ours[k] for k in (EXACT, REFUSED, FLAGGED, SILENT, OTHER)]
     counts += [theirs[k] for k in (EXACT, REFUSED, SILENT, OTHER)]
-    return f"| {name} | {sum(ours.values()):,} | " + " | ".join(f"{c:,}" for c in counts) + " |"
+    return (
+        f"| {name} | {sum(ours.values()):,} | "
+        + " | ".join(f"{c:,}" for c in counts)
+        + " |"
+    )
 
 
 def main(seed: int) -> int:
@@ -257,6 +288,3 @@ def main(seed: int) -> int:
     done = run(seed, progress)
     sys.stdout.write(done.report)
     return 0 if done.passed else 1
-
-
-__all__ = ["Instance", "Result", "main", "run"]

@@ -200,9 +200,9 @@ class _Walk:
         text = self._text(at)
         if self.ids is None or not isinstance(text, str) or text in self.ids:
             return
-        bracketed = _BRACKETED.fullmatch(text)
-        kind = "bracketed_id" if bracketed else "trimmed_id"
-        bare = bracketed[1] if bracketed else text.strip()
+        kind, bare = "trimmed_id", text.strip()
+        if bare not in self.ids and (bracketed := _BRACKETED.fullmatch(text)):
+            kind, bare = "bracketed_id", bracketed[1]
         token = self.tokens[at]
         body = self.raw[token.start + 1 : token.end - 1]
         # only where the id is spelt out: taking off is all that is done to it

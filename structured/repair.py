@@ -20,15 +20,16 @@ _CONTROLS: Final = frozenset(range(32))
 _SHORT: Final = {8: b"\\b", 9: b"\\t", 10: b"\\n", 12: b"\\f", 13: b"\\r"}
 _STRINGS: Final = frozenset({"double", "single", "smart"})
 _WIDTH: Final = {"double": 1, "single": 1, "smart": 3}
+_ESCAPE: Final = re.compile(rb"(\\.?)", re.DOTALL)
 # `\/` is "/" in JSON and backslash-slash in Python: two readings, so it is missing.
 _KNOWN_ESCAPES: Final = {
-    "double": re.compile(rb"(?:[^\\]++|\\[\"\\/bfnrtu])*+"),
-    "single": re.compile(rb"(?:[^\\]++|\\[\"\\bfnrtu'])*+"),
-    "smart": re.compile(rb"(?:[^\\]++|\\[\"\\/bfnrtu])*+"),
+    kind: frozenset(b"\\%c" % letter for letter in letters)
+    for kind, letters in (
+        ("double", b'"\\/bfnrtu'),
+        ("single", b"\"\\bfnrtu'"),
+        ("smart", b'"\\/bfnrtu'),
+    )
 }
-# A quote that an even number of backslashes precedes is not escaped.
-_BARE_QUOTE: Final = re.compile(rb'(?<!\\)((?:\\\\)*+)"')
-_ESCAPED_APOSTROPHE: Final = re.compile(rb"(?<!\\)((?:\\\\)*+)\\'")
 _CLOSES: Final = {"}": "{", "]": "["}
 
 
@@ -170,15 +171,14 @@ class _Machine:
 
 def _escape(body: bytes, token: Token) -> bytes:
     """Write a string's content as JSON; raises RepairError on a foreign escape."""
-    if not _KNOWN_ESCAPES[token.kind].fullmatch(body):
+    pieces: list[bytes] = _ESCAPE.split(body)  # text, escape, text, …
+    if not _KNOWN_ESCAPES[token.kind].issuperset(pieces[1::2]):
         raise RepairError(token.start, "an escape that JSON does not know")
     if token.kind == "single":
-        body = _ESCAPED_APOSTROPHE.sub(rb"\1'", body)
-    if token.kind != "double" and b'"' in body:
-        bare = b"\\" not in body
-        body = (
-            body.replace(b'"', b'\\"') if bare else _BARE_QUOTE.sub(rb'\1\\"', body)
-        )
+        pieces[1::2] = [b"'" if one == b"\\'" else one for one in pieces[1::2]]
+    if token.kind != "double":
+        pieces[::2] = [one.replace(b'"', b'\\"') for one in pieces[::2]]
+    body = b"".join(pieces)
     for code in _CONTROLS.intersection(body):
         body = body.replace(bytes((code,)), _SHORT.get(code, b"\\u%04x" % code))
     return body
