@@ -1,8 +1,9 @@
-"""Benchmarks: `python -m bench [overhead | micro | swap | structured]`.
+"""Benchmarks: `python -m bench [overhead | micro | swap | structured | modes]`.
 
 overhead: what the gateway adds to a request, beside a direct call and nginx.
 micro: its pieces, one by one.
 structured: what repair makes of broken texts, beside json_repair; docs/structured.md.
+modes: on a running vLLM, verdicts of the base model by mode; docs/verdicts.md.
 swap: on a running stack, what an adapter's coming and going costs the base.
 
 Exit codes: 0 done, 1 no number, 2 bad usage, 130 interrupted.
@@ -18,7 +19,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from bench import micro, overhead, report, stack, structured, swap, tools
+from bench import micro, modes, overhead, report, stack, structured, swap, tools
 from bench.errors import BenchError
 from bench.load import Generator
 from bench.stack import Cores
@@ -40,6 +41,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             _say(micro.report(micro.run(options.repeat)))
         elif options.what == "structured":
             return structured.main(options.seed)
+        elif options.what == "modes":
+            return modes.main(options.engine, options.questions)
         elif options.what == "swap":
             done = asyncio.run(swap.run(access(os.environ), options.phase))
             _say(done.report)
@@ -60,12 +63,14 @@ def _parser() -> argparse.ArgumentParser:
     add(
         "what",
         nargs="?",
-        choices=("overhead", "micro", "swap", "structured"),
+        choices=("overhead", "micro", "swap", "structured", "modes"),
         default="overhead",
     )
     add("--rounds", type=int, default=3, help="[%(default)s]")
     add("--seconds", type=int, default=5, help="a measurement [%(default)s]")
     add("--phase", type=float, default=90, help="seconds a phase of swap [%(default)s]")
+    add("--engine", default="http://127.0.0.1:8000", help="vLLM of modes [%(default)s]")
+    add("--questions", type=int, default=100, help="of modes [%(default)s]")
     add("--seed", type=int, default=2026, help="of the broken texts [%(default)s]")
     add("--repeat", type=int, default=5, help="of a micro-benchmark [%(default)s]")
     return parser

@@ -200,6 +200,11 @@ def _python(word: bytes) -> bytes:
     return {b"true": b"True", b"false": b"False", b"null": b"None"}.get(word, word)
 
 
+def _raw_controls(word: bytes) -> bytes:
+    word = word.replace(b"\\\\", b"\x00").replace(b"\\n", b"\n").replace(b"\\t", b"\t")
+    return word.replace(b"\x00", b"\\\\")
+
+
 def _unless_same(raw: bytes, changed: bytes) -> bytes | None:
     return None if raw == changed else changed
 
@@ -251,7 +256,7 @@ CLASSES: Final[dict[str, tuple[bool, Corruption]]] = {
     "lost quote": (False, lambda r, t, d: _at(r, t, d, "double", b'"lost')),
     "Python literals": (True, lambda r, t, d: _unless_same(r, _each(r, t, "word", _python))),
     "comments": (False, lambda r, t, d: _at(r, t, d, ",", d.choice([b", // why\n", b", /* why */ ", b", # why\n"]))),
-    "raw newlines and tabs": (True, lambda r, t, d: _unless_same(r, _each(r, t, "double", lambda w: w.replace(b"\\\\", b"\x00").replace(b"\\n", b"\n").replace(b"\\t", b"\t").replace(b"\x00", b"\\\\")))),
+    "raw newlines and tabs": (True, lambda r, t, d: _unless_same(r, _each(r, t, "double", _raw_controls))),
     "fence": (True, lambda r, t, d: b"```json\n" + r + b"\n```"),
     "fence and prose": (True, lambda r, t, d: b"Sure, here it is:\n\n```json\n" + r + b"\n```\nTell me if it isn't right."),
     "prose with brackets": (False, lambda r, t, d: b"As [S1] says {see it}:\n" + r + b"\nThat is from [S1]."),

@@ -31,9 +31,12 @@ from gateway.pipeline.call import (
 from gateway.pipeline.generate import Output, Question, generate
 from gateway.pipeline.route import Router
 from gateway.pipeline.trace import Attempt, AttemptKind, Trace
+from structured.aliases import Aliases
 from structured.check import check
+from structured.decode import decode_schema
 from structured.outcome import Accepted, Rejected
 from structured.parse import MAX_BYTES
+from structured.prompt import render
 from structured.schema import Schema
 
 INLINE_BYTES: Final = 4 * 1024
@@ -129,12 +132,16 @@ def first_question(call: Call) -> Question:
 
 def last_question(call: Call) -> Question:
     """The call's chat with decoding bound to its schema."""
-    return Question(call.messages, _grammar(_schema(call)))
-
-
-def _grammar(schema: Schema) -> ResponseFormat:
-    source = msgspec.json.encode(schema.document)
-    return ResponseFormat(JsonSchemaFormat(schema.name, msgspec.Raw(source)))
+    schema, given = _schema(call), call.given
+    aliases = None if given is None else Aliases(tuple(c.id for c in given.context))
+    count = None if aliases is None else len(aliases.ids)
+    source = msgspec.Raw(decode_schema(schema, aliases=count))
+    chat = call.messages
+    if given is not None and aliases is not None:
+        chat = render(aliases.alias(given))
+    return Question(
+        chat, ResponseFormat(JsonSchemaFormat(schema.name, source)), aliases
+    )
 
 
 def _asked_again(asked: Question, said: bytes, outcome: Rejected) -> Question:
@@ -153,7 +160,7 @@ def _asked_again(asked: Question, said: bytes, outcome: Rejected) -> Question:
         ChatMessage("assistant", said.decode("utf-8", "replace")),
         ChatMessage("user", correct),
     )
-    return Question(chat, asked.response_format)
+    return Question(chat, asked.response_format, asked.aliases)
 
 
 async def _in_time(lease: Lease, call: Call, trace: Trace, asked: Question) -> Output:

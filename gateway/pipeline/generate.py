@@ -9,6 +9,7 @@ from gateway.errors import UpstreamError
 from gateway.fleet import Lease
 from gateway.pipeline.call import Call, ResponseFormat, Spoken, upstream_body
 from gateway.pipeline.trace import Trace
+from structured.aliases import Aliases
 from structured.parse import MAX_BYTES
 
 
@@ -66,10 +67,12 @@ class Question(msgspec.Struct, frozen=True):
 
     messages: Spoken
     response_format: ResponseFormat | None = None
+    aliases: Aliases | None = None
+    """What the chat calls its context items, if not by their own ids."""
 
 
 class Output(msgspec.Struct, frozen=True):
-    """A whole output of the engine, unchecked."""
+    """A whole output of the engine, unchecked; citations by the request's own ids."""
 
     content: bytes
     finish_reason: str
@@ -113,4 +116,7 @@ async def generate(
                     break
     finally:
         trace.upstream += time.perf_counter() - asked
-    return Output("".join(pieces).encode("utf-8", "surrogatepass"), finish_reason)
+    content = "".join(pieces).encode("utf-8", "surrogatepass")
+    if question.aliases is not None and size <= MAX_BYTES:
+        content = question.aliases.restore(content)
+    return Output(content, finish_reason)

@@ -1,0 +1,63 @@
+"""Short names for context ids while decoding is bound to a grammar.
+
+A grammar that lists a request's own ids is compiled for that request alone. With `c1`
+to `cN` there is one for each N, and the engine's cache holds them all. Only citations
+are mapped back: what an answer says in words is the model's own.
+"""
+
+from typing import cast
+
+import jiter
+import msgspec
+
+from structured.decode import alias
+from structured.lexer import lex
+from structured.prompt import AssistInput, ContextItem
+
+
+class Aliases(msgspec.Struct, frozen=True):
+    """The ids of a context, in their order."""
+
+    ids: tuple[str, ...]
+
+    def alias(self, given: AssistInput) -> AssistInput:
+        """Return the input with each context item under its alias."""
+        items = tuple(
+            ContextItem(alias(number), item.text)
+            for number, item in enumerate(given.context, start=1)
+        )
+        return msgspec.structs.replace(given, context=items)
+
+    def restore(self, raw: bytes) -> bytes:
+        """Return an output with the aliases in its root's `citations` mapped back.
+
+        All at once, since an id may look like another's alias; every other byte stays.
+        What is not such an output comes back as it is, for the check to judge.
+        """
+        span = lex(raw, len(raw) - len(raw.lstrip()))
+        if not span.closed or raw[span.start : span.start + 1] != b"{":
+            return raw
+        names = {alias(n).encode(): each for n, each in enumerate(self.ids, start=1)}
+        out: list[bytes] = []
+        at = depth = 0
+        cited = False
+        tokens = span.tokens
+        for number, token in enumerate(tokens):
+            depth += (token.kind in "{[") - (token.kind in "}]")
+            text = raw[token.start : token.end]
+            following = tokens[number + 1].kind if number + 1 < len(tokens) else ""
+            if depth == 1 and token.kind == "double" and following == ":":
+                cited = _key(text) == "citations"
+            elif cited and depth == 2 and token.kind == "double":  # noqa: PLR2004 -- in the root's list
+                name = names.get(text[1:-1])
+                if name is not None and following != ":":
+                    out += (raw[at : token.start], msgspec.json.encode(name))
+                    at = token.end
+        return b"".join((*out, raw[at:]))
+
+
+def _key(text: bytes) -> object:
+    try:
+        return cast("object", jiter.from_json(text))
+    except ValueError:
+        return None
