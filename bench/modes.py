@@ -2,7 +2,8 @@
 
 The base model, which was never tuned to answer in JSON, is asked the same held-out
 questions three times, through a gateway of its own with three surfaces. What comes out
-is a table for docs/verdicts.md; the gateway's own word is what is counted.
+is a table for docs/verdicts.md; the gateway's own word is what is counted. The vLLM should
+serve nobody else meanwhile: another gateway's adapters would be unloaded.
 """
 
 import asyncio
@@ -12,6 +13,7 @@ import platform
 import secrets
 import sys
 import tempfile
+import time
 from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
@@ -32,6 +34,9 @@ AT_ONCE: Final = 16
 TOKENS: Final = 96
 WITHIN: Final = 600.0
 """Seconds for one answer: three generations, sixteen at a time, on two cores."""
+
+READY: Final = 120.0
+"""Seconds for a vLLM that has just been started."""
 
 MODES: Final = {
     "free": 'mode = "free"\nreask = 0',
@@ -89,7 +94,16 @@ def _asked(
     launch = Launch("gateway", arguments, 0, data, home / "gateway.log")
     with started(launch):
         url = f"http://127.0.0.1:{data}"
+        _await_ready(url)
         return {mode: asyncio.run(_mode(url, key, mode, samples)) for mode in MODES}
+
+
+def _await_ready(url: str) -> None:
+    deadline = time.monotonic() + READY
+    while httpx.get(f"{url}/readyz", trust_env=False).status_code != httpx.codes.OK:
+        if time.monotonic() > deadline:
+            raise BenchError("the gateway sees no vLLM; --engine says where it is")
+        time.sleep(0.1)
 
 
 def _configuration(home: Path, engine: str, key: str, data: int, admin: int) -> str:
@@ -189,7 +203,7 @@ def _report(told: dict[str, list[Told]], n: int) -> str:
         good = counts["constrained" if mode == "constrained" else "valid"]
         found = rate(good, len(each))
         cells = " | ".join(str(counts[verdict]) for verdict in VERDICTS)
-        share = f"{found.rate:.0%} [{found.low:.1%}, {found.high:.1%}]"
+        share = f"{found.point:.0%} [{found.low or 0:.1%}, {found.high or 1:.1%}]"
         lines.append(f"| {mode} | {cells} | {share} |")
     lines += ["", "Why the first output was refused, where the request was:", ""]
     for mode, each in told.items():

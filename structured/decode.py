@@ -5,6 +5,7 @@ it forbids: every output is validated again. So keywords that decoders enforce b
 not at all are left out, which only ever widens, and what is left is plain structure.
 """
 
+import re
 from itertools import permutations
 from typing import Final, cast
 
@@ -20,6 +21,7 @@ MIN_LENGTH: Final = 16
 """Longest `minLength` that is passed on; a grammar unrolls it."""
 
 _AS_IS: Final = frozenset({"title", "type", "enum", "const", "required"})
+_KEPT: Final = re.compile(r"#|#/(?:\$defs|definitions)/[^/]+")
 _COUNTS: Final = frozenset({"minItems", "maxItems"})
 _COUNT: Final = 64
 
@@ -78,7 +80,10 @@ def _derived(node: object) -> dict[str, object] | bool:
     for keyword in ("$defs", "definitions", "properties"):
         out |= _named(members, keyword)
     reference = members.get("$ref")
-    if isinstance(reference, str) and reference.startswith("#"):
+    if isinstance(reference, str):
+        if not _KEPT.fullmatch(reference):
+            # leads to where nothing may be left: anything goes
+            return {k: out[k] for k in ("$defs", "definitions") if k in out}
         # beside a reference, decoders differ in what they make of other keywords
         return {"$ref": reference} | {
             k: out[k] for k in ("$defs", "definitions") if k in out
