@@ -100,7 +100,7 @@ def _asked(
 
 def _await_ready(url: str) -> None:
     deadline = time.monotonic() + READY
-    while httpx.get(f"{url}/readyz", trust_env=False).status_code != httpx.codes.OK:
+    while not httpx.get(f"{url}/readyz", trust_env=False).is_success:
         if time.monotonic() > deadline:
             raise BenchError("the gateway sees no vLLM; --engine says where it is")
         time.sleep(0.1)
