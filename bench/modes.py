@@ -35,6 +35,8 @@ TOKENS: Final = 96
 WITHIN: Final = 600.0
 """Seconds for one answer: three generations, sixteen at a time, on two cores."""
 
+RETRIES: Final = 60
+BAD_GATEWAY: Final = 502
 READY: Final = 120.0
 """Seconds for a vLLM that has just been started."""
 
@@ -173,6 +175,12 @@ async def _told(client: httpx.AsyncClient, mode: str, sample: Sample) -> Told:
         "max_tokens": TOKENS,
     }
     answer = await client.post("/v1/assist", json=body)
+    for _ in range(RETRIES):
+        if answer.status_code != BAD_GATEWAY or "x-wastegate-verdict" in answer.headers:
+            break
+        # a look at the engine took too long while both cores were busy
+        await asyncio.sleep(1.0)
+        answer = await client.post("/v1/assist", json=body)
     read: dict[str, Any] = answer.json()
     verdict = answer.headers.get("x-wastegate-verdict")
     if verdict is None:
