@@ -107,7 +107,7 @@ class UpstreamError(GatewayError):
 class OutputInvalid(GatewayError):
     """The output does not fit its schema and cannot be repaired honestly."""
 
-    status, code, type = 502, "output_invalid", "output_error"
+    status, code, type = 502, "output_invalid", "schema_invalid"
 
 
 class OutputTruncated(GatewayError):

@@ -106,8 +106,8 @@ class Surface(Section, frozen=True):
     last_resort: Literal["none", "constrained"] = "none"
     """After free decoding and its second questions have failed: an error, or one more
     generation bound to the schema. Costs a generation, hence opt-in."""
-    stream: Literal["validated"] = "validated"
-    """A checked stream is held until it has passed; `live` comes with a later version."""
+    stream: Literal["validated", "live"] = "validated"
+    """`validated` holds a stream until it has passed, `live` only its end."""
     unit: Literal["conversation", "tenant", "request"] = "conversation"
     """What a canary sticks to."""
 

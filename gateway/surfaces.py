@@ -92,5 +92,6 @@ def _surface(
         drop_extra=given.drop_extra,
         reask=given.reask,
         last_resort=given.last_resort,
+        stream=given.stream,
         unit=given.unit,
     )

@@ -1,12 +1,16 @@
 """`POST /v1/assist`: a question with its context in, a checked object out."""
 
+from contextlib import aclosing
+
 import msgspec
 
 from gateway.api.held import held
+from gateway.api.live import parts
 from gateway.api.plane import Exchange, capped_tokens, unit_of
 from gateway.api.wire import (
     ENCODER,
     AssistAnswer,
+    AssistDelta,
     AssistRequest,
     decode_assist,
     usage_of,
@@ -14,6 +18,7 @@ from gateway.api.wire import (
 from gateway.errors import BadRequest
 from gateway.pipeline.answer import Answer, answer
 from gateway.pipeline.call import Call, Sampling
+from gateway.pipeline.hold_back import may_go_live
 from gateway.pipeline.trace import Trace
 from structured.prompt import render
 
@@ -28,11 +33,26 @@ async def assist(exchange: Exchange) -> None:
         result = await answer(router, call, exchange.trace)
         await exchange.answer(_body(exchange.trace, result))
         return
-    result = await held(exchange, answer(router, call, exchange.trace))
+    if may_go_live(call):
+        result = await _live(exchange, call)
+    else:
+        result = await held(exchange, answer(router, call, exchange.trace))
     stream = exchange.stream or exchange.events()
     await stream.event(_body(exchange.trace, result))
     await stream.event(b"[DONE]")
     await stream.end()
+
+
+async def _live(exchange: Exchange, call: Call) -> Answer:
+    """Send the answer's text as it is written; the answer, once it has passed."""
+    async with aclosing(parts(exchange, call)) as coming:
+        async for part in coming:
+            if isinstance(part, Answer):
+                return part
+            stream = exchange.stream or exchange.events()
+            delta = AssistDelta(exchange.trace.request_id, part)
+            await stream.event(ENCODER.encode(delta))
+    raise AssertionError("the last part is the answer")
 
 
 def understand(exchange: Exchange, request: AssistRequest) -> Call:

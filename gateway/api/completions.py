@@ -8,6 +8,7 @@ import msgspec
 
 from gateway.api.asgi import EventStream
 from gateway.api.held import held
+from gateway.api.live import parts
 from gateway.api.plane import Exchange, Plane, capped_tokens, unit_of
 from gateway.api.wire import (
     ENCODER,
@@ -26,6 +27,7 @@ from gateway.api.wire import (
 from gateway.errors import BadRequest, UnknownModel
 from gateway.pipeline.answer import Answer, answer
 from gateway.pipeline.call import Call, Sampling, Surface
+from gateway.pipeline.hold_back import may_go_live
 from gateway.pipeline.relay import Event, complete, relay
 from gateway.telemetry.record import AUTO
 from structured.errors import SchemaError
@@ -48,8 +50,12 @@ async def completions(exchange: Exchange) -> None:
     if not call.stream:
         await exchange.answer(_whole(exchange, await answer(router, call, trace)))
         return
+    if may_go_live(call):
+        await _live(exchange, call)
+        return
     result = await held(exchange, answer(router, call, trace))
-    await _replay(exchange, call, result)
+    await _say(exchange, result.content.decode(), first=True)
+    await _finish(exchange, call)
 
 
 def understand(exchange: Exchange, request: ChatRequest) -> Call:
@@ -160,7 +166,7 @@ def _whole(exchange: Exchange, result: Answer) -> bytes:
     return ENCODER.encode(
         ChatAnswer(
             id=trace.request_id,
-            created=int(exchange.plane.now()),
+            created=exchange.created,
             model=trace.model,
             choices=(ChoiceOut(MessageOut(result.content.decode())),),
             usage=usage_of(trace),
@@ -169,21 +175,39 @@ def _whole(exchange: Exchange, result: Answer) -> bytes:
     )
 
 
-async def _replay(exchange: Exchange, call: Call, result: Answer) -> None:
-    """Stream an answer that was held until it had passed."""
-    trace, stream = exchange.trace, exchange.stream or exchange.events()
-    created = int(exchange.plane.now())
+async def _live(exchange: Exchange, call: Call) -> None:
+    """Stream an answer as it is written; its end only when the whole has passed."""
+    first = True
+    async with aclosing(parts(exchange, call)) as coming:
+        async for part in coming:
+            text = part if isinstance(part, str) else part.content.decode()
+            # the answer itself is sent where nothing has gone out before it
+            if isinstance(part, str) or first:
+                await _say(exchange, text, first=first)
+            first = False
+    await _finish(exchange, call)
 
-    def chunk(*choices: ChunkChoiceOut) -> ChunkOut:
-        return ChunkOut(trace.request_id, created, trace.model, choices)
 
-    text = DeltaOut("assistant", result.content.decode())
-    await stream.event(ENCODER.encode(chunk(ChunkChoiceOut(text))))
-    last = chunk(ChunkChoiceOut(DeltaOut(), "stop"))
+def _chunk(exchange: Exchange, *choices: ChunkChoiceOut) -> ChunkOut:
+    trace = exchange.trace
+    return ChunkOut(trace.request_id, exchange.created, trace.model, choices)
+
+
+async def _say(exchange: Exchange, text: str, *, first: bool) -> None:
+    """Send a piece of a checked answer."""
+    stream = exchange.stream or exchange.events()
+    delta = DeltaOut("assistant" if first else None, text)
+    await stream.event(ENCODER.encode(_chunk(exchange, ChunkChoiceOut(delta))))
+
+
+async def _finish(exchange: Exchange, call: Call) -> None:
+    """End the stream of a checked answer."""
+    stream = exchange.stream or exchange.events()
+    last = _chunk(exchange, ChunkChoiceOut(DeltaOut(), "stop"))
     if call.include_usage:
         await stream.event(ENCODER.encode(last))
-        last = msgspec.structs.replace(chunk(), usage=usage_of(trace))
-    last = msgspec.structs.replace(last, wastegate=wastegate_of(trace))
+        last = msgspec.structs.replace(_chunk(exchange), usage=usage_of(exchange.trace))
+    last = msgspec.structs.replace(last, wastegate=wastegate_of(exchange.trace))
     await stream.event(ENCODER.encode(last))
     await stream.event(b"[DONE]")
     await stream.end()

@@ -75,7 +75,9 @@ class Plane(msgspec.Struct, frozen=True):
 class Exchange:
     """One request and its answer, as the handler sees them."""
 
-    __slots__ = ("body", "plane", "scope", "send", "stream", "tenant", "trace")
+    __slots__ = (
+        *("body", "created", "plane", "scope", "send", "stream", "tenant", "trace"),
+    )
 
     def __init__(self, plane: Plane, scope: Scope, send: Send, trace: Trace) -> None:
         self.plane = plane
@@ -84,6 +86,8 @@ class Exchange:
         self.trace = trace
         self.stream: EventStream | None = None
         self.body = b""
+        self.created = int(plane.now())
+        """For OpenAI's `created`: the same in each chunk of an answer."""
         self.tenant: Tenant
 
     def header(self, name: bytes) -> str | None:

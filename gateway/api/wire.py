@@ -173,6 +173,13 @@ class AssistAnswer(msgspec.Struct, frozen=True):
     usage: UsageOut
 
 
+class AssistDelta(msgspec.Struct, frozen=True):
+    """A piece of a live answer's text; the last event has the whole answer."""
+
+    id: str
+    delta: str
+
+
 class MessageOut(msgspec.Struct, frozen=True):
     """The assistant's message."""
 

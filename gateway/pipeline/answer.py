@@ -113,8 +113,8 @@ async def settle(
             break
         latest = await checked(call, trace, kind, output)
     if isinstance(latest.outcome, Accepted):
-        return _accepted(call, trace, latest.kind, latest.outcome)
-    raise _refusal(call, trace, first)
+        return accepted(call, trace, latest.kind, latest.outcome)
+    raise refusal(call, trace, first)
 
 
 def _further(call: Call) -> Iterator[AttemptKind]:
@@ -185,15 +185,18 @@ async def _in_time(lease: Lease, call: Call, trace: Trace, asked: Question) -> O
 
 
 async def checked(
-    call: Call, trace: Trace, kind: AttemptKind, output: Output
+    call: Call, trace: Trace, kind: AttemptKind, output: Output, *, repair: bool = True
 ) -> Attempt:
-    """Check an output, and remember it; long ones leave the event loop free."""
+    """Check an output, and remember it; long ones leave the event loop free.
+
+    `repair` is False where the text has gone out already, so that it is what it is.
+    """
     if len(output.content) > MAX_BYTES:
         outcome = Rejected("gate", "too_large", "", f"longer than {MAX_BYTES} bytes")
     elif len(output.content) > INLINE_BYTES:
-        outcome = await asyncio.to_thread(_check, call, kind, output)
+        outcome = await asyncio.to_thread(_check, call, kind, output, repair=repair)
     else:
-        outcome = _check(call, kind, output)
+        outcome = _check(call, kind, output, repair=repair)
     if isinstance(outcome, Accepted) and _rises(trace, outcome.value):
         outcome = Rejected(
             "reask",
@@ -207,7 +210,9 @@ async def checked(
     return attempt
 
 
-def _check(call: Call, kind: AttemptKind, output: Output) -> Accepted | Rejected:
+def _check(
+    call: Call, kind: AttemptKind, output: Output, *, repair: bool
+) -> Accepted | Rejected:
     return check(
         output.content,
         _schema(call),
@@ -215,7 +220,9 @@ def _check(call: Call, kind: AttemptKind, output: Output) -> Accepted | Rejected
         finish_reason=output.finish_reason,
         # A constrained output that needs a repair means that the grammar did not
         # hold; hiding that would make the mode look better than it is.
-        repair=call.surface.repair and not (call.constrained or kind == "constrained"),
+        repair=repair
+        and call.surface.repair
+        and not (call.constrained or kind == "constrained"),
         drop_extra=call.surface.drop_extra,
     )
 
@@ -252,7 +259,8 @@ def _status(value: object) -> str:
     return status if isinstance(status, str) else ""
 
 
-def _accepted(call: Call, trace: Trace, kind: AttemptKind, outcome: Accepted) -> Answer:
+def accepted(call: Call, trace: Trace, kind: AttemptKind, outcome: Accepted) -> Answer:
+    """Name the verdict of an output that passed."""
     trace.repairs = tuple(repair.kind for repair in outcome.repairs)
     if kind == "reask":
         trace.verdict = "reasked"
@@ -263,7 +271,7 @@ def _accepted(call: Call, trace: Trace, kind: AttemptKind, outcome: Accepted) ->
     return Answer(outcome.raw, trace.verdict, trace.repairs)
 
 
-def _refusal(call: Call, trace: Trace, first: Attempt) -> GatewayError:
+def refusal(call: Call, trace: Trace, first: Attempt) -> GatewayError:
     """What the client is told: the first output's fault, and what was tried since."""
     outcome = cast("Rejected", first.outcome)
     detail: dict[str, object] = {

@@ -87,6 +87,8 @@ class Surface(msgspec.Struct, frozen=True):
     """Second questions after an output that could not be repaired."""
     last_resort: LastResort = "none"
     """What comes when free decoding has failed for good."""
+    stream: Literal["validated", "live"] = "validated"
+    """Whether a stream waits until it has passed, or only its end does."""
     unit: UnitKind = "conversation"
 
 

@@ -1,7 +1,9 @@
 """One generation for a checked answer: what is asked, and what the engine said."""
 
 import time
-from typing import Final
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -78,13 +80,20 @@ class Output(msgspec.Struct, frozen=True):
     finish_reason: str
 
 
-async def generate(
-    lease: Lease, call: Call, trace: Trace, question: Question
-) -> Output:
-    """Generate once, streamed so that the first token can be timed and timed out.
+class Piece(NamedTuple):
+    """A part of an output; the last ones have a reason to finish, and no text."""
 
-    An output that outgrows what is ever looked at ends the exchange there and then;
-    it is returned as far as it came, which is over `MAX_BYTES`.
+    text: str
+    finish_reason: str
+
+
+async def pieces(
+    lease: Lease, call: Call, trace: Trace, question: Question
+) -> AsyncGenerator[Piece]:
+    """Generate once, and yield what comes as it comes.
+
+    Leaving early closes the connection, which makes the engine abort. An output that
+    outgrows what is ever looked at ends there and then, without a reason to finish.
 
     Raises:
         GatewayError: whatever the engine raises.
@@ -96,8 +105,7 @@ async def generate(
         messages=question.messages,
         response_format=question.response_format,
     )
-    pieces: list[str] = []
-    size, finish_reason = 0, ""
+    size = 0
     asked = time.perf_counter()
     try:
         async with lease.member.replica.stream(body) as events:
@@ -107,16 +115,33 @@ async def generate(
                     usage = chunk.usage
                     trace.used(usage.prompt_tokens, usage.completion_tokens)
                 for choice in chunk.choices:
-                    if choice.delta.content:
+                    text = choice.delta.content or ""
+                    if text:
                         trace.first_token()
-                        pieces.append(choice.delta.content)
-                        size += len(choice.delta.content)
-                    finish_reason = choice.finish_reason or finish_reason
+                        size += len(text)
+                    yield Piece(text, choice.finish_reason or "")
                 if size > MAX_BYTES:
                     break
     finally:
         trace.upstream += time.perf_counter() - asked
-    content = "".join(pieces).encode("utf-8", "surrogatepass")
-    if question.aliases is not None and size <= MAX_BYTES:
+
+
+async def generate(
+    lease: Lease, call: Call, trace: Trace, question: Question
+) -> Output:
+    """Generate once, streamed so that the first token can be timed and timed out.
+
+    Raises:
+        GatewayError: whatever the engine raises.
+    """
+    async with aclosing(pieces(lease, call, trace, question)) as coming:
+        return gathered([piece async for piece in coming], question)
+
+
+def gathered(parts: Sequence[Piece], question: Question) -> Output:
+    """Return the whole output; citations by the request's own ids."""
+    content = "".join(piece.text for piece in parts).encode("utf-8", "surrogatepass")
+    if question.aliases is not None and len(content) <= MAX_BYTES:
         content = question.aliases.restore(content)
-    return Output(content, finish_reason)
+    reasons = [piece.finish_reason for piece in parts if piece.finish_reason]
+    return Output(content, reasons[-1] if reasons else "")
