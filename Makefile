@@ -6,6 +6,7 @@
 #   make check     formatting, lint, types, layers
 #   make bench     the gateway's overhead, beside a direct call and nginx
 #   make bench-structured   what repair makes of broken texts, beside json_repair
+#   make nightly   the five invariants of repair, 100,000 examples each; some hours
 #   make results   the table in docs/results.md, from the running stack
 #   make clean     stops the stack and removes what it has made; distclean: environments too
 #
@@ -115,6 +116,10 @@ bench: .venv
 .PHONY: bench-structured
 bench-structured: .venv
 	.venv/bin/python -m bench structured
+
+.PHONY: nightly
+nightly: .venv
+	.venv/bin/python -m pytest tests/unit/structured/test_invariants.py --hypothesis-profile=nightly
 
 .PHONY: results
 results: .venv

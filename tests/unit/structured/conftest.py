@@ -1,10 +1,18 @@
-"""The schema of the assist surface, for every test that checks against it."""
+"""The schema of the assist surface, and how long the properties are looked at."""
 
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from structured.schema import Schema, compile_schema
+
+settings.register_profile(
+    "nightly",
+    max_examples=100_000,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
 
 ROOT = Path(__file__).parents[3]
 

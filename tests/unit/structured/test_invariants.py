@@ -25,6 +25,16 @@ from tests.unit.structured.cases import (
 
 KNOWN = frozenset(IDS)
 RELAXED = settings(deadline=None)
+NIGHTLY = settings.default is not None and settings.default.max_examples > 1_000
+
+
+def few(examples: int, *, shares: int = 1) -> settings:
+    """So many examples by day; by night the profile's, shared between parameters."""
+    if not NIGHTLY or settings.default is None:
+        return settings(deadline=None, max_examples=examples)
+    return settings(deadline=None, max_examples=settings.default.max_examples // shares)
+
+
 AT = st.integers(0, 500)
 
 
@@ -61,7 +71,7 @@ def test_a_cut_text_never_yields_a_success(case: Case, at: int) -> None:
     assert (outcome.stage, outcome.code) == ("gate", "truncated")
 
 
-@settings(deadline=None, max_examples=30)
+@few(30)
 @given(cases())
 def test_a_prefix_that_claims_to_be_complete_is_refused_or_whole(case: Case) -> None:
     raw = case.text.encode()
@@ -73,7 +83,7 @@ def test_a_prefix_that_claims_to_be_complete_is_refused_or_whole(case: Case) -> 
 
 
 @pytest.mark.parametrize("name", CORRUPTIONS)
-@settings(deadline=None, max_examples=25)
+@few(25, shares=len(CORRUPTIONS))
 @given(case=cases(), at=AT)
 def test_no_corruption_is_silently_wrong(name: str, case: Case, at: int) -> None:
     raw = CORRUPTIONS[name](case.text.encode(), at)
@@ -96,7 +106,7 @@ def test_a_text_with_one_reading_comes_back_exactly(
 
 
 @pytest.mark.parametrize("name", CORRUPTIONS)
-@settings(deadline=None, max_examples=15)
+@few(15, shares=len(CORRUPTIONS))
 @given(case=cases(), at=AT)
 def test_what_was_repaired_is_valid_and_stays_as_it_is(
     name: str, case: Case, at: int
@@ -138,7 +148,7 @@ def test_any_text_around_changes_nothing_or_is_refused(
     assert outcome not in ("silently wrong", "flagged")
 
 
-@settings(deadline=None, max_examples=100)
+@few(100)
 @given(
     st.text(st.sampled_from("{}[]:,\"'“”‘’\\ \n\0abTrue1-.e`/"), max_size=60),  # noqa: RUF001 (typographic quotes are the subject)
     st.sampled_from([b'{"type":"object"}', b"true", b'{"type":"array"}']),
