@@ -81,7 +81,12 @@ def test_a_wrong_generator_in_the_environment_is_refused(tmp_path: Path) -> None
         ('[tenants.b]\nsurfaces = ["x"]', "tenants.b.surfaces", "assist"),
         ("[surfaces.auto]", "surfaces.auto", "reserved"),
         ('[surfaces.s]\nmode = "constrained"', "surfaces.s.mode", "schema"),
-        ('[surfaces.s]\nstream = "now"', "surfaces", "validated"),
+        ('[surfaces.s]\nstream = "now"', "surfaces", "now"),
+        (
+            '[surfaces.assist]\nmode = "constrained"\nlast_resort = "constrained"',
+            "surfaces.assist.last_resort",
+            "no use",
+        ),
         (f'[tenants.b]\nkey_sha256 = ["{OTHER}"]', "tenants", "twice"),
         ("[limits]\ndefault_max_tokens = 5000", "limits.default_max_tokens", "exceed"),
         ("[gateway", "toml", "TOML"),
