@@ -5,6 +5,7 @@ store, starts the loops, and closes what it opened.
 """
 
 import asyncio
+import gc
 import hashlib
 import hmac
 import logging
@@ -22,7 +23,6 @@ from typing import Final, NamedTuple
 
 import uvloop
 from fastapi import FastAPI, Response
-from starlette.routing import Route
 
 from adapters.lifecycle import State
 from adapters.registry import Registry
@@ -30,6 +30,7 @@ from gateway.api import control_adapters, control_flags, errors, server
 from gateway.api.access import Keys
 from gateway.api.assist import assist
 from gateway.api.completions import completions
+from gateway.api.front import DataPlane
 from gateway.api.meta import ALIVE, Probe, Readiness, models
 from gateway.api.operators import operators
 from gateway.api.plane import Endpoint, Plane
@@ -124,6 +125,8 @@ def serve(config_paths: Sequence[Path]) -> int:
         (app.data, settings.gateway.listen),
         (app.control, settings.gateway.admin_listen),
     )
+    # What is there by now stays: the collector need not walk it once a second.
+    gc.freeze()
     grace = settings.gateway.drain_seconds
     served = server.serve(planes, settings.limits, grace=grace)
     return 0 if uvloop.run(served) else 1
@@ -184,20 +187,20 @@ def _data_plane(
         sink=fan_out(parts.counters, log),
         now=_epoch,
     )
-    app = FastAPI(
+    app = DataPlane(
+        {
+            ("POST", "/v1/assist"): Endpoint(plane, assist),
+            ("POST", "/v1/chat/completions"): Endpoint(plane, completions),
+            ("GET", "/v1/models"): Endpoint(plane, models),
+            ("GET", "/healthz"): Probe(lambda: ALIVE),
+            ("GET", "/readyz"): Probe(lambda: _readiness(parts)),
+        },
         title="Wastegate",
         lifespan=_lifespan(parts, on_broken),
         docs_url=None,
         redoc_url=None,
         openapi_url=None,
     )
-    app.router.routes += [
-        Route("/v1/assist", Endpoint(plane, assist), methods=["POST"]),
-        Route("/v1/chat/completions", Endpoint(plane, completions), methods=["POST"]),
-        Route("/v1/models", Endpoint(plane, models), methods=["GET"]),
-        Route("/healthz", Probe(lambda: ALIVE), methods=["GET"]),
-        Route("/readyz", Probe(lambda: _readiness(parts)), methods=["GET"]),
-    ]
     errors.install(app)
     return app
 

@@ -10,6 +10,7 @@
     ├── TooLarge               413 too_large
     ├── PreconditionRequired   428 precondition_required (control plane)
     ├── Overloaded             429 overloaded         (with Retry-After)
+    ├── Defect                 500 internal_error     (ours; the log has its cause)
     ├── UpstreamError          502 upstream_error
     ├── OutputInvalid          502 output_invalid     (stage, path, repairs)
     ├── OutputTruncated        502 output_truncated
@@ -96,6 +97,12 @@ class Overloaded(GatewayError):
     """Every replica that could answer is full."""
 
     status, code, type = 429, "overloaded", "overloaded_error"
+
+
+class Defect(GatewayError):
+    """Something of ours broke; the client is owed an answer all the same."""
+
+    status, code, type = 500, "internal_error", "internal_error"
 
 
 class UpstreamError(GatewayError):

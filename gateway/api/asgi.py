@@ -91,7 +91,8 @@ async def unless_gone(receive: Receive, work: Awaitable[T]) -> T:
     Raises:
         ClientGone: it left first. Whatever `work` held open is closed by then.
     """
-    task = asyncio.current_task()
+    loop = asyncio.get_running_loop()
+    task = asyncio.current_task(loop)
     if task is None:
         raise AssertionError("an ASGI server runs each request in a task")
     gone = False
@@ -102,7 +103,7 @@ async def unless_gone(receive: Receive, work: Awaitable[T]) -> T:
             gone = True
             task.cancel()
 
-    watch = asyncio.get_running_loop().create_task(_disconnected(receive))
+    watch = loop.create_task(_disconnected(receive))
     watch.add_done_callback(leave)
     try:
         return await work

@@ -9,7 +9,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
-from gateway.errors import BadRequest, GatewayError, InvalidKey, Overloaded
+from gateway.errors import BadRequest, Defect, GatewayError, InvalidKey, Overloaded
 
 _ENCODER: Final = msgspec.json.Encoder()
 _LOG: Final = logging.getLogger("wastegate")
@@ -37,6 +37,12 @@ def error_headers(error: GatewayError) -> tuple[tuple[bytes, bytes], ...]:
     if isinstance(error, InvalidKey):
         return ((b"www-authenticate", b"Bearer"),)
     return ()
+
+
+def unforeseen(error: Exception, request_id: str) -> Defect:
+    """What a client is told of an error that nobody foresaw; the log gets the rest."""
+    _LOG.error("unforeseen error %s", request_id, exc_info=error)
+    return Defect("this is a defect of the gateway; its log has the request's id")
 
 
 def _fields(kind: str, code: str, message: str, request_id: str) -> dict[str, Any]:
@@ -83,10 +89,8 @@ def _framework(request: Request, error: Exception) -> Response:
 
 def _unforeseen(request: Request, error: Exception) -> Response:
     request_id = _request_id()
-    _LOG.error("unforeseen error %s", request_id, exc_info=error)
-    message = "this is a defect of the gateway; its log has the request's id"
-    fields = _fields("internal_error", "internal_error", message, request_id)
-    return _response(500, _ENCODER.encode({"error": fields}), {})
+    defect = unforeseen(error, request_id)
+    return _response(defect.status, error_body(defect, request_id), {})
 
 
 def _response(status: int, body: bytes, headers: Any) -> Response:

@@ -1,7 +1,7 @@
 """What every data-plane request goes through: id, key, body, answer or error, record."""
 
 import contextlib
-import secrets
+import os
 import string
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Final, Protocol
@@ -22,9 +22,9 @@ from gateway.api.asgi import (
     send_whole,
     unless_gone,
 )
-from gateway.api.errors import error_body, error_headers
+from gateway.api.errors import error_body, error_headers, unforeseen
 from gateway.api.limits import Limits
-from gateway.errors import BadRequest, GatewayError, NotAllowed
+from gateway.errors import BadRequest, Defect, GatewayError, NotAllowed
 from gateway.pipeline.call import Surface, Tenant
 from gateway.pipeline.route import Router
 from gateway.pipeline.trace import Trace
@@ -33,7 +33,6 @@ from structured.schema import Schema
 
 _ID_CHARACTERS: Final = frozenset(string.ascii_letters + string.digits + "._-")
 _ID_LENGTH: Final = 64
-_UNFORESEEN: Final = "internal_error"
 
 
 class Compile(Protocol):
@@ -154,7 +153,7 @@ class Endpoint:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         trace = Trace(request_id(scope))
         exchange = Exchange(self._plane, scope, send, trace)
-        outcome = _UNFORESEEN
+        outcome = Defect.code  # of a task that is cancelled by whoever runs it
         try:
             await self._served(exchange, receive)
             outcome = OK
@@ -163,6 +162,10 @@ class Endpoint:
             await exchange.refuse(error)
         except ClientGone:
             outcome = CLIENT_CLOSED
+        except Exception as error:  # noqa: BLE001 -- the last who can still answer
+            defect = unforeseen(error, trace.request_id)
+            outcome = defect.code
+            await exchange.refuse(defect)
         finally:
             self._plane.sink(trace.finish(outcome))
 
@@ -182,7 +185,7 @@ def request_id(scope: Scope) -> str:
     given = header(scope, b"x-request-id")
     if given and len(given) <= _ID_LENGTH and _ID_CHARACTERS.issuperset(given):
         return given
-    return f"req_{secrets.token_hex(12)}"
+    return f"req_{os.urandom(12).hex()}"
 
 
 def unit_of(

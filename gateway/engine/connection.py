@@ -11,6 +11,7 @@ body that breaks off is an error and never an end.
 
 import asyncio
 import ssl
+import time
 from collections import deque
 from typing import Final, Self, cast
 
@@ -43,6 +44,8 @@ class Connection(asyncio.Protocol):
     def __init__(self, pool: "Pool") -> None:
         """Take the pool to go back to."""
         self._pool = pool
+        # Kept: asking for the running loop is a system call each time (getpid).
+        self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
         self._parser = httptools.HttpResponseParser(self)
         self._parts: deque[bytes] = deque()
@@ -108,7 +111,7 @@ class Connection(asyncio.Protocol):
     async def _wait(self) -> None:
         if self._failure is not None:
             raise self._failure
-        self._waiter = asyncio.get_running_loop().create_future()
+        self._waiter = self._loop.create_future()
         try:
             await self._waiter
         finally:
@@ -218,10 +221,9 @@ class Pool:
             UpstreamError: the server cannot be reached in time, or the pool is
                 closed.
         """
-        now = asyncio.get_running_loop().time()
         while self._idle:
             kept = self._idle.pop()
-            if kept.usable and now - kept.idle_since < KEEP_ALIVE:
+            if kept.usable and time.monotonic() - kept.idle_since < KEEP_ALIVE:
                 return kept
             self._drop(kept)
         if self._closed:
@@ -248,7 +250,7 @@ class Pool:
         if self._closed:
             self._drop(connection)
             return
-        connection.idle_since = asyncio.get_running_loop().time()
+        connection.idle_since = time.monotonic()
         self._idle.append(connection)
 
     def forget(self, connection: Connection) -> None:

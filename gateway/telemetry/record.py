@@ -34,6 +34,7 @@ OUTCOMES: Final = frozenset(
         "output_truncated",
         "adapter_unavailable",
         "upstream_timeout",
+        "internal_error",
     }
 )
 GENERATORS: Final = ("base", "lora", "lora_pref")
