@@ -13,7 +13,7 @@ from structured.parse import MAX_DEPTH, MAX_NODES
 from structured.schema import Schema, compile_schema
 from structured.viable import Viable
 from tests.unit.structured.cases import CORRUPTIONS, Case, cases
-from tests.unit.structured.spellings import Spelt, spelt
+from tests.unit.structured.spellings import SCHEMAS, Spelt, spelt
 
 CUTS = st.lists(st.integers(0, 400), max_size=6)
 
@@ -51,6 +51,32 @@ def test_nor_is_one_of_any_schema_in_any_spelling(one: Spelt, cuts: list[int]) -
     assert accepted(one.text, one.schema)
     assert fed(one.schema, *pieces(one.text, cuts))[1]
     assert fed(one.schema, *one.text)[1]
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("recursive reference", '{"v":1,"next":{"v":2.0,"next":null},"all":[{"v":3}]}'),
+        ("root reference", '{"a":{"b":{}}}'),
+        ("keywords beside a reference", '{"s":"é","o":{"x":1,"y":null}}'),
+        ("long chain of references", "[1, 10e-1]"),
+        ("anchor and escaped pointers", '{"a/b~c":"s","":0,"\\u0024ref":"\\ud83d\\ude00"}'),
+        ("resource of its own", '{"a":1}'),
+        ("anyOf, allOf, oneOf, not, if", '{"a":1,"b":1.0,"c":7,"d":false}'),
+        ("enum of anything", '{"one":1.0,"any":[1,{"k":25e-1}],"typed":"1"}'),
+        ("enum of anything", '{"any":"\\u0061","typed":1e0,"other":[]}'),
+        ("pattern properties", '{"n":1,"x":"","\\u0078y":"/"}'),
+        ("prefix items", '["a",["b"],1,2.0]'),
+        ("nothing after the prefix", "[null]"),
+        ("numbers", "[-0,1E+2,1.5e-3,null]"),
+        ("integers", '{"a":1.0,"b":1e300}'),
+        ("one scalar", "false"),
+        ("anything", '["\\ud83d\\uDE00\\/\\b"]'),
+    ],
+)  # fmt: skip
+def test_nor_is_an_example_of_each_letter_by_letter(name: str, text: str) -> None:
+    assert accepted(text, SCHEMAS[name])
+    assert fed(SCHEMAS[name], *text)[1]
 
 
 def test_letter_by_letter_none_is_given_up_either() -> None:
