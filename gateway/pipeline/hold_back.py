@@ -3,7 +3,8 @@
 From the root's closing bracket on, everything is held back until the whole has passed,
 so that a client never has a complete JSON text that did not. Nothing goes out before
 the root's opening bracket has come first; an answer that begins otherwise is gathered
-and takes the way of `gateway.pipeline.answer`, with repair and second questions.
+and takes the way of `gateway.pipeline.answer`, with repair and second questions. A text
+that cannot become valid is read on only where a repair could still mend it.
 """
 
 import asyncio
@@ -26,11 +27,11 @@ from gateway.pipeline.call import Call
 from gateway.pipeline.generate import Piece, gathered, pieces
 from gateway.pipeline.route import Router
 from gateway.pipeline.trace import Attempt, Trace
-from structured.closing import openers
 from structured.outcome import Accepted, Rejected
 from structured.viable import Viable
 
-_BLANK: Final = " \t\n\r"
+_MENDABLE: Final = frozenset({"syntax", "schema"})
+"""Faults after which `structured.check` would look at a repair."""
 
 
 def may_go_live(call: Call) -> bool:
@@ -90,14 +91,14 @@ async def _leased(
             if gate.fault is not None:
                 break
     output = gathered(parts, asked)
-    if not gate.opened:
-        first = await checked(call, trace, "first", output)
+    if gate.fault is None:
+        first = await checked(call, trace, "first", output, repair=not gate.begun)
+    else:
+        first = Attempt("first", output.content, gate.fault)
+        trace.attempts.append(first)
+    if not gate.begun:
         yield await settle(lease, call, trace, asked, first)
         return
-    if gate.fault is not None:
-        trace.attempts.append(Attempt("first", output.content, gate.fault))
-        raise refusal(call, trace, trace.attempts[-1])
-    first = await checked(call, trace, "first", output, repair=False)
     if not isinstance(first.outcome, Accepted):
         raise refusal(call, trace, first)
     yield gate.rest()
@@ -128,43 +129,42 @@ class _Gate:
     """What may go out of a text in the making, and what is held."""
 
     def __init__(self, call: Call) -> None:
-        guide = True if call.schema is None else call.schema.guide
-        self._openers = openers(guide)
-        self._viable = Viable(guide)
-        self._held = ""
+        self._viable = Viable(True if call.schema is None else call.schema.guide)
+        self._repairs = call.surface.repair and not call.constrained
+        self._held: list[str] = []
         self._size = 0
         self._given_up = False
-        self.opened = False
         self.fault: Rejected | None = None
+        """Why the text is not worth going on with."""
+
+    @property
+    def begun(self) -> bool:
+        """Whether anything may have gone out."""
+        return self._size > 0
 
     def take(self, text: str) -> str:
         """Take the next piece; the text that may go out now."""
         if self._given_up:
             return ""
-        self._held += text
-        if not self.opened:
-            begun = self._held.lstrip(_BLANK)
-            if not begun:
-                return ""
-            if begun[0] not in self._openers:
-                self._given_up = True
-                return ""
-            self.opened = True
-            text = self._held
-        fault = self._viable.feed(text)
-        if fault is not None and not self._size:
-            # Nothing has gone out: a repair or a second question may still help.
-            self._given_up, self.opened = True, False
-            return ""
+        self._held.append(text)
+        viable = self._viable
+        fault = viable.feed(text)
         if fault is not None:
-            self.fault = Rejected("live", fault.code, fault.path, fault.message)
+            # Nothing has gone out: the whole text may still be repaired.
+            self._given_up = (
+                not self.begun and self._repairs and fault.code in _MENDABLE
+            )
+            if not self._given_up:
+                self.fault = Rejected("live", fault.code, fault.path, fault.message)
             return ""
-        closing = self._viable.closing
-        end = len(self._held) if closing is None else max(0, closing - self._size)
-        out, self._held = self._held[:end], self._held[end:]
-        self._size += len(out)
-        return out
+        if not viable.opened or viable.closing == self._size:
+            return ""
+        held = "".join(self._held)
+        end = len(held) if viable.closing is None else viable.closing - self._size
+        self._size += end
+        self._held = [held[end:]]
+        return held[:end]
 
     def rest(self) -> str:
         """What was held back, now that the whole has passed."""
-        return self._held
+        return "".join(self._held)
