@@ -14,7 +14,7 @@ import signal
 import sys
 import time
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from datetime import UTC, datetime
 from functools import lru_cache, partial
 from io import FileIO
@@ -30,6 +30,7 @@ from gateway.api import control_adapters, control_flags, errors, server
 from gateway.api.access import Keys
 from gateway.api.assist import assist
 from gateway.api.completions import completions
+from gateway.api.feedback import feedback
 from gateway.api.front import DataPlane
 from gateway.api.meta import ALIVE, Probe, Readiness, models
 from gateway.api.operators import operators
@@ -40,12 +41,15 @@ from gateway.control.reconcile import Reconciler
 from gateway.engine.vllm import VllmReplica
 from gateway.errors import SettingsError
 from gateway.fleet import Fleet
+from gateway.keep.files import Files
+from gateway.keep.keeper import Keeper
 from gateway.live import Live, Present
 from gateway.pipeline.call import Tenant
 from gateway.pipeline.route import Router
 from gateway.settings import Settings, load
 from gateway.surfaces import compiled_surfaces, registered_schemas
 from gateway.telemetry.exposition import Telemetry, new_registry, render
+from gateway.telemetry.kept import KeptCounters
 from gateway.telemetry.log import JsonLinesSink
 from gateway.telemetry.prometheus import PrometheusSink
 from gateway.telemetry.record import fan_out
@@ -85,6 +89,7 @@ class Parts(NamedTuple):
     telemetry: Telemetry
     gauges: StateGauges
     counters: PrometheusSink
+    keeper: Keeper | None
 
 
 def _terminate() -> None:
@@ -147,6 +152,12 @@ def _parts(settings: Settings) -> Parts:
     telemetry = new_registry()
     gauges = StateGauges(telemetry, states=[state.value for state in State])
     store = _store(settings)
+    counters = PrometheusSink(
+        telemetry,
+        tenants=list(settings.tenants),
+        surfaces=list(settings.surfaces),
+        models=[engine.base, *settings.generators.values()],
+    )
     return Parts(
         live=live,
         store=store,
@@ -164,13 +175,24 @@ def _parts(settings: Settings) -> Parts:
         ),
         telemetry=telemetry,
         gauges=gauges,
-        counters=PrometheusSink(
-            telemetry,
-            tenants=list(settings.tenants),
-            surfaces=list(settings.surfaces),
-            models=[engine.base, *settings.generators.values()],
-        ),
+        counters=counters,
+        keeper=_keeper(settings, telemetry, counters),
     )
+
+
+def _keeper(
+    settings: Settings, telemetry: Telemetry, counters: PrometheusSink
+) -> Keeper | None:
+    """What keeps outputs; nothing where no tenant has opted in."""
+    if all(tenant.keep == "none" for tenant in settings.tenants.values()):
+        return None
+    counts = KeptCounters(
+        telemetry,
+        tenants=list(settings.tenants),
+        surfaces=list(settings.surfaces),
+        models=counters.models,
+    )
+    return Keeper(settings.keep, Files(settings.keep, now=_epoch), counts, now=_epoch)
 
 
 def _data_plane(
@@ -186,11 +208,13 @@ def _data_plane(
         limits=settings.limits,
         sink=fan_out(parts.counters, log),
         now=_epoch,
+        keep=parts.keeper,
     )
     app = DataPlane(
         {
             ("POST", "/v1/assist"): Endpoint(plane, assist),
             ("POST", "/v1/chat/completions"): Endpoint(plane, completions),
+            ("POST", "/v1/feedback"): Endpoint(plane, feedback),
             ("GET", "/v1/models"): Endpoint(plane, models),
             ("GET", "/healthz"): Probe(lambda: ALIVE),
             ("GET", "/readyz"): Probe(lambda: _readiness(parts)),
@@ -249,7 +273,8 @@ def _lifespan(
         for loop in loops:
             loop.add_done_callback(ended)
         try:
-            yield
+            async with parts.keeper.running() if parts.keeper else nullcontext():
+                yield
         finally:
             for loop in loops:
                 loop.cancel()
@@ -337,6 +362,7 @@ def _tenants(settings: Settings) -> Mapping[str, Tenant]:
             fallback=tenant.fallback,
             cache_salt=hmac.new(secret, name.encode(), hashlib.sha256).hexdigest(),
             show_raw=tenant.show_raw,
+            keep=tenant.keep,
         )
         for name, tenant in settings.tenants.items()
         for digest in tenant.key_sha256

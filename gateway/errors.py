@@ -5,7 +5,7 @@
     ├── InvalidKey             401 invalid_key
     ├── NotAllowed             403 not_allowed
     ├── UnknownModel           404 unknown_model
-    ├── NotFound               404 not_found          (control plane)
+    ├── NotFound               404 not_found
     ├── StateConflict          409 conflict           (control plane)
     ├── TooLarge               413 too_large
     ├── PreconditionRequired   428 precondition_required (control plane)
@@ -70,7 +70,7 @@ class UnknownModel(GatewayError):
 
 
 class NotFound(GatewayError):
-    """No such thing on the control plane."""
+    """No such thing on the control plane, or no such request to give feedback on."""
 
     status, code, type = 404, "not_found", "invalid_request_error"
 

@@ -17,6 +17,7 @@ from adapters.refs import AdapterRef, BaseRef
 from gateway.api.limits import Limits
 from gateway.engine.port import Timeouts
 from gateway.errors import SettingsError
+from gateway.keep.limits import KeepLimits
 from routing.flags import Generator
 
 Address = Annotated[str, msgspec.Meta(pattern=r"^[\w.:\[\]-]+:\d{1,5}$")]
@@ -121,6 +122,9 @@ class Tenant(Section, frozen=True):
     """What answers when the chosen adapter is ready nowhere."""
     show_raw: bool = False
     """Whether an output that is refused is shown in the error. It is unchecked text."""
+    keep: Literal["none", "flawed", "all"] = "none"
+    """Which checked outputs are kept for training, prompts and all, scrubbed: `flawed`
+    are the repaired and the refused, and whatever gets feedback. Opt-in: it is text."""
 
 
 class Settings(Section, frozen=True):
@@ -137,6 +141,7 @@ class Settings(Section, frozen=True):
     surfaces: dict[Label, Surface] = {}
     tenants: dict[Label, Tenant] = {}
     limits: Limits = Limits()
+    keep: KeepLimits = KeepLimits()
 
     @property
     def flag(self) -> FlagSeed:

@@ -4,9 +4,10 @@ StructuredError
 ├── SchemaError      a schema that cannot be registered
 ├── ParseError       bytes that are not strict JSON
 ├── EnvelopeError    a text in which no single JSON text can be told apart
-└── RepairError      a JSON text that no safe edit makes strict
+├── RepairError      a JSON text that no safe edit makes strict
+└── ScrubError       a record that cannot be rid of personal data
 
-Only `SchemaError` leaves the package; the others become a `Rejected`.
+`SchemaError` and `ScrubError` leave the package; the others become a `Rejected`.
 """
 
 
@@ -49,3 +50,7 @@ class RepairError(StructuredError):
     def __init__(self, position: int, message: str) -> None:
         super().__init__(f"at byte {position}: {message}")
         self.position = position
+
+
+class ScrubError(StructuredError):
+    """A record cannot be scrubbed without harm; it must not be kept."""

@@ -25,6 +25,7 @@ from gateway.api.asgi import (
 from gateway.api.errors import error_body, error_headers, unforeseen
 from gateway.api.limits import Limits
 from gateway.errors import BadRequest, Defect, GatewayError, NotAllowed
+from gateway.keep.keeper import Keeper
 from gateway.pipeline.call import Surface, Tenant
 from gateway.pipeline.route import Router
 from gateway.pipeline.trace import Trace
@@ -54,6 +55,8 @@ class Plane(msgspec.Struct, frozen=True):
     sink: Sink
     now: Callable[[], float]
     """Wall clock in seconds since the epoch, for OpenAI's `created`."""
+    keep: Keeper | None = None
+    """None where no tenant has opted in."""
 
     def surface(self, tenant: Tenant, name: str) -> Surface:
         """A surface that a tenant may use.
@@ -167,7 +170,10 @@ class Endpoint:
             outcome = defect.code
             await exchange.refuse(defect)
         finally:
-            self._plane.sink(trace.finish(outcome))
+            plane = self._plane
+            plane.sink(trace.finish(outcome))
+            if plane.keep is not None:
+                plane.keep.finished(trace, len(exchange.body))
 
     async def _served(self, exchange: Exchange, receive: Receive) -> None:
         plane, trace = self._plane, exchange.trace

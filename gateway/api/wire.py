@@ -86,6 +86,17 @@ class ChatRequest(msgspec.Struct, frozen=True):
     logit_bias: Refused = msgspec.UNSET
 
 
+class FeedbackRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`POST /v1/feedback`. OpenAI has none; the names are LangSmith's and Helicone's."""
+
+    request_id: Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
+    """The `X-Request-Id` of the answer."""
+    rating: Literal["up", "down"]
+    comment: Annotated[str, msgspec.Meta(min_length=1, max_length=2000)] | None = None
+    correction: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    """The output as it should have been; it has to fit the same schema."""
+
+
 NOT_SERVED: Final = (
     "tools",
     "tool_choice",
@@ -98,6 +109,7 @@ NOT_SERVED: Final = (
 
 _ASSIST: Final = msgspec.json.Decoder(AssistRequest)
 _CHAT: Final = msgspec.json.Decoder(ChatRequest)
+_FEEDBACK: Final = msgspec.json.Decoder(FeedbackRequest)
 ENCODER: Final = msgspec.json.Encoder()
 
 
@@ -127,6 +139,15 @@ def decode_chat(body: bytes) -> ChatRequest:
         ):
             raise BadRequest(f"`{name}` is not served here; leave it out", param=name)
     return request
+
+
+def decode_feedback(body: bytes) -> FeedbackRequest:
+    """Read feedback.
+
+    Raises:
+        BadRequest: with the path of what is wrong.
+    """
+    return _decoded(_FEEDBACK, body)
 
 
 def _decoded(decoder: "msgspec.json.Decoder[T]", body: bytes) -> T:

@@ -7,6 +7,7 @@ import msgspec
 from structured.prompt import AssistInput, Message
 from structured.schema import Schema
 
+Keep = Literal["none", "flawed", "all"]
 UnitKind = Literal["conversation", "tenant", "request"]
 CheckedMode = Literal["free", "constrained"]
 LastResort = Literal["none", "constrained"]
@@ -22,6 +23,8 @@ class Tenant(msgspec.Struct, frozen=True):
     """Keeps the engine's prefix cache apart between tenants; never the client's."""
     show_raw: bool = False
     """Whether an output that is refused is shown in the error."""
+    keep: Keep = "none"
+    """Which checked outputs are kept for training; see `gateway.keep`."""
 
 
 class TextPart(msgspec.Struct, frozen=True, tag="text", tag_field="type"):

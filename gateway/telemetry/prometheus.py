@@ -83,6 +83,11 @@ class PrometheusSink:
         self._codes: set[str] = set()
         self._children: dict[tuple[str | None, ...], _Children] = {}
 
+    @property
+    def models(self) -> Collection[str]:
+        """The refs that have a label of their own; grows."""
+        return self._models
+
     def know_model(self, ref: str) -> None:
         """Give `ref` a label of its own from now on; for registered refs only."""
         self._models.add(ref)

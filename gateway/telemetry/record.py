@@ -27,6 +27,7 @@ OUTCOMES: Final = frozenset(
         "invalid_key",
         "not_allowed",
         "unknown_model",
+        "not_found",
         "too_large",
         "overloaded",
         "upstream_error",

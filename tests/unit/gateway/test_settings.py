@@ -40,6 +40,7 @@ def test_a_minimal_file_gives_the_documented_defaults(tmp_path: Path) -> None:
     assert settings.gateway.listen == "127.0.0.1:8080"
     assert settings.flag.default == "base"
     assert settings.engine.timeouts.first_token == 30.0
+    assert settings.tenants["acme"].keep == "none"
 
 
 def test_a_later_file_is_laid_over_an_earlier_one(tmp_path: Path) -> None:
@@ -89,6 +90,14 @@ def test_a_wrong_generator_in_the_environment_is_refused(tmp_path: Path) -> None
         ),
         (f'[tenants.b]\nkey_sha256 = ["{OTHER}"]', "tenants", "twice"),
         ("[limits]\ndefault_max_tokens = 5000", "limits.default_max_tokens", "exceed"),
+        ('[tenants.acme]\nkeep = "some"', "tenants", "some"),
+        ("[tenants.acme]\nkeep = true", "tenants", "str"),
+        ("[keep]\nrecord_bytes = 10", "keep.record_bytes", "1024"),
+        ("[keep]\nfile_bytes = 60000", "keep", "file_bytes"),
+        ("[keep]\ntotal_bytes = 1000000", "keep", "total_bytes"),
+        ("[keep]\ndays = 0", "keep.days", ">= 1"),
+        ('[keep]\ndirectory = ""', "keep.directory", "length"),
+        ("[keep]\nforever = true", "keep", "forever"),
         ("[gateway", "toml", "TOML"),
     ],
 )
