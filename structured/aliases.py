@@ -20,6 +20,10 @@ class Aliases(msgspec.Struct, frozen=True):
 
     ids: tuple[str, ...]
 
+    @property
+    def _names(self) -> dict[str, str]:
+        return {alias(n): each for n, each in enumerate(self.ids, start=1)}
+
     def alias(self, given: AssistInput) -> AssistInput:
         """Return the input with each context item under its alias."""
         items = tuple(
@@ -37,26 +41,45 @@ class Aliases(msgspec.Struct, frozen=True):
         span = lex(raw, len(raw) - len(raw.lstrip()))
         if not span.closed or raw[span.start : span.start + 1] != b"{":
             return raw
-        names = {alias(n).encode(): each for n, each in enumerate(self.ids, start=1)}
         out: list[bytes] = []
         at = depth = 0
-        cited = False
+        cited, listed = False, False
         tokens = span.tokens
         for number, token in enumerate(tokens):
             depth += (token.kind in "{[") - (token.kind in "}]")
             text = raw[token.start : token.end]
             following = tokens[number + 1].kind if number + 1 < len(tokens) else ""
             if depth == 1 and token.kind == "double" and following == ":":
-                cited = _key(text) == "citations"
-            elif cited and depth == 2 and token.kind == "double":  # noqa: PLR2004 -- in the root's list
-                name = names.get(text[1:-1])
-                if name is not None and following != ":":
+                cited = _value(text) == "citations"
+            elif depth == 2 and token.kind in "{[":  # noqa: PLR2004 -- what a root's member holds
+                listed = cited and token.kind == "["
+            elif listed and depth == 2 and token.kind == "double":  # noqa: PLR2004 -- as above
+                # By its value: a spelling that slipped through would be read as the
+                # id of another item, where an id looks like an alias.
+                name = self._meant(_value(text))
+                if name is not None:
                     out += (raw[at : token.start], msgspec.json.encode(name))
                     at = token.end
         return b"".join((*out, raw[at:]))
 
+    def _meant(self, said: object) -> str | None:
+        """The id that a citation stands for; None where its bytes may stay.
 
-def _key(text: bytes) -> object:
+        What is no alias must not pass for the id that it happens to look like.
+        """
+        if not isinstance(said, str):
+            return None
+        name = self._names.get(said)
+        if name is not None:
+            return name
+        if said not in self.ids:
+            return None
+        while said in self.ids:
+            said = f"?{said}"
+        return said
+
+
+def _value(text: bytes) -> object:
     try:
         return cast("object", jiter.from_json(text))
     except ValueError:

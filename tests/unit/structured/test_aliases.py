@@ -41,6 +41,7 @@ def test_every_citation_comes_back_as_the_id_it_stands_for(
         b'{"answer":"c1","citations":["c9","C1","c1 "]}',
         b'{"citations":"c1"}',
         b'{"citations":{"c1":1}}',
+        b'{"citations":{"a":"c1"}}',
         b'{"citations":[["c1"]]}',
         b'{"x":{"citations":["c1"]}}',
         b'["c1"]',
@@ -53,6 +54,18 @@ def test_every_citation_comes_back_as_the_id_it_stands_for(
 )
 def test_what_is_not_a_list_of_aliases_stays_byte_for_byte(raw: bytes) -> None:
     assert Aliases(("S1",)).restore(raw) == raw
+
+
+def test_an_alias_is_known_by_its_value_and_not_by_its_spelling() -> None:
+    raw = b'{"citations":["\\u00631","c2"]}'
+    assert Aliases(("c2", "c1")).restore(raw) == b'{"citations":["c2","c1"]}'
+
+
+def test_what_is_no_alias_does_not_pass_for_the_id_it_looks_like() -> None:
+    ids = ("S1", "c9", "?c9")
+    restored = Aliases(ids).restore(b'{"citations":["c9","c1"]}')
+    cited = json.loads(restored)["citations"]
+    assert cited == ["??c9", "S1"]
 
 
 def test_the_bytes_around_a_citation_stay() -> None:
