@@ -14,6 +14,7 @@ from gateway.engine.fake_quirks import Malformed, Quirks
 
 _RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)  # SO_LINGER: on, zero seconds
 _ENDLESS: Final = b"data: " + b"x" * 65_536
+_FAILED: Final = "EngineCore encountered an issue"
 _PAGE: Final = b"<!doctype html>\n\n<title>It works!</title>\n\n"
 
 
@@ -41,6 +42,21 @@ async def deliver(
     request: web.Request, reply: wire.Reply, quirks: Quirks
 ) -> AsyncIterator[bytes]:
     """Give out the bytes of a stream, and break it as the quirks say."""
+    sent = 0
+    async for data in _paced(request, reply, quirks):
+        if quirks.cut_at_byte is not None and sent + len(data) > quirks.cut_at_byte:
+            yield data[: quirks.cut_at_byte - sent]
+            if not quirks.cut_cleanly:
+                cut(request)
+            request[SEEN].ended = "cut"
+            return
+        sent += len(data)
+        yield data
+
+
+async def _paced(
+    request: web.Request, reply: wire.Reply, quirks: Quirks
+) -> AsyncIterator[bytes]:
     for at, event in enumerate(_events(reply, quirks.malformed)):
         await asyncio.sleep(quirks.chunk_delay if at else quirks.first_token_delay)
         if at == quirks.freeze_at:
@@ -49,15 +65,20 @@ async def deliver(
             if quirks.die_inside_character:
                 yield event[: _inside_character(event)]
             cut(request)
+        if at == quirks.error_at:
+            yield wire.error_event(_FAILED) + wire.DONE
+            return
         yield b": keep-alive\n\n" + event if quirks.keep_alive else event
 
 
 def _events(reply: wire.Reply, malformed: Malformed) -> list[bytes]:
+    if malformed == "no_finish":
+        reply = msgspec.structs.replace(reply, finish_reason="")
     events = [*reply.events(), wire.DONE]
     if malformed == "no_done":
         return events[:-1]
     if malformed == "error_event":
-        error = wire.error_event("EngineCore encountered an issue")
+        error = wire.error_event(_FAILED)
         return [*events[:-2], error, wire.DONE]
     if malformed == "html":
         return [_PAGE]

@@ -6,7 +6,9 @@ import msgspec
 
 from gateway.engine.fake_answers import Answer, default_answer
 
-Malformed = Literal["", "no_done", "error_event", "endless_event", "html", "not_http"]
+Malformed = Literal[
+    "", "no_done", "no_finish", "error_event", "endless_event", "html", "not_http"
+]
 
 
 class Quirks(msgspec.Struct, frozen=True):
@@ -56,9 +58,17 @@ class Quirks(msgspec.Struct, frozen=True):
     die_inside_character: bool = False
     """With `die_at`: that chunk still goes out up to the middle of its first
     character of several bytes (or to its half when it has none)."""
+    error_at: int | None = None
+    """An error event and `[DONE]` take the place of this chunk and all after it."""
+    cut_at_byte: int | None = None
+    """A stream's connection is reset after so many bytes of its body, be it inside a
+    line or a character; a shorter stream is left alone."""
+    cut_cleanly: bool = False
+    """With `cut_at_byte`: the body ends there as a whole one does."""
     malformed: Malformed = ""
-    """How a stream is broken: a missing `[DONE]`; an error event before the last chunk
-    and then `[DONE]`; an event that never ends; a page instead of events; no HTTP."""
+    """How a stream is broken: a missing `[DONE]`; no chunk that says why it finished;
+    an error event before the last chunk and then `[DONE]`; an event that never ends; a
+    page instead of events; no HTTP."""
     keep_alive: bool = False
     """An SSE comment before every chunk."""
     finish_reason: str = ""

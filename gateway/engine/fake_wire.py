@@ -183,7 +183,7 @@ class Reply(msgspec.Struct, frozen=True):
         pieces = self.pieces or ("",)
         last = len(pieces) - 1
         for at, piece in enumerate(pieces):
-            end = self.finish_reason if at == last else None
+            end = self.finish_reason or None if at == last else None
             yield from (self._chunk(i, {"content": piece}, end) for i in count)
         if self.body.stream_options and self.body.stream_options.include_usage:
             head = self._head("chat.completion.chunk")
