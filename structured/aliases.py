@@ -1,8 +1,8 @@
 """Short names for context ids while decoding is bound to a grammar.
 
-A grammar that lists a request's own ids is compiled for that request alone. With `c1`
-to `cN` there is one for each N, and the engine's cache holds them all. Only citations
-are mapped back: what an answer says in words is the model's own.
+A grammar that lists a request's own ids is as large as a client makes them. With `c1`
+to `cN` there is one for each N. Only citations are mapped back: what an answer says in
+words is the model's own.
 """
 
 from typing import cast

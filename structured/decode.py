@@ -34,7 +34,7 @@ def alias(number: int) -> str:
 def decode_schema(schema: Schema, *, aliases: int | None) -> bytes:
     """Return what the engine is told, as JSON bytes.
 
-    The same bytes for the same arguments, so that the engine's cache of grammars holds.
+    The same bytes for the same arguments.
 
     Args:
         schema: what outputs are validated by.
