@@ -12,7 +12,15 @@ from prometheus_client import CollectorRegistry
 from gateway.telemetry.exposition import new_registry, render
 from gateway.telemetry.metrics import OVERHEAD_BUCKETS, TTFT_BUCKETS
 from gateway.telemetry.prometheus import MAX_KINDS, PrometheusSink
-from gateway.telemetry.record import OUTCOMES, RequestFinished, fan_out
+from gateway.telemetry.record import (
+    AUTO,
+    GENERATORS,
+    MODES,
+    OUTCOMES,
+    VERDICTS,
+    RequestFinished,
+    fan_out,
+)
 from gateway.telemetry.state import StateGauges
 
 A_RECORD = RequestFinished(
@@ -35,6 +43,8 @@ A_RECORD = RequestFinished(
 )
 ROUTE = {"surface": "assist", "generator": "lora", "model": "behav@v1"}
 WHO = {"tenant": "acme", **ROUTE}
+REAL = {*OUTCOMES, *VERDICTS, *MODES, *GENERATORS, *WHO.values(), AUTO}
+MADE_UP = st.text().filter(lambda name: name not in REAL)
 
 
 def a_record(**changes: Any) -> RequestFinished:
@@ -166,13 +176,13 @@ def test_a_model_has_its_own_label_once_it_is_known(
     st.lists(
         st.builds(
             a_record,
-            tenant=st.text(),
-            surface=st.text(),
-            generator=st.text(),
-            model=st.text(),
-            outcome=st.text(),
-            verdict=st.none() | st.text(),
-            mode=st.text(),
+            tenant=MADE_UP,
+            surface=MADE_UP,
+            generator=MADE_UP,
+            model=MADE_UP,
+            outcome=MADE_UP,
+            verdict=st.none() | MADE_UP,
+            mode=MADE_UP,
             repairs=st.lists(st.text("abc"), max_size=3).map(tuple),
         ),
         max_size=30,
