@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from structured.errors import ParseError
-from structured.parse import MAX_BYTES, MAX_DEPTH, parse
+from structured.parse import MAX_BYTES, MAX_DEPTH, MAX_NODES, parse
 
 JSON = st.recursive(
     st.none()
@@ -46,6 +46,9 @@ JSON = st.recursive(
         (b"[" * (MAX_DEPTH + 2) + b"]" * (MAX_DEPTH + 2), "too_deep"),
         (b" " * MAX_BYTES + b"1", "too_large"),
         (b"[" + b"1," * 60_000 + b"1]", "too_large"),
+        (b"[" + b"1," * 50_000 + b"1]", "too_large"),
+        (b"[" + b"[]," * 50_000 + b"1]", "too_large"),
+        (b'{"a":[' + b"{}," * 50_000 + b"1]}", "too_large"),
         (b"01", "invalid_json"),
         (b"{}{}", "invalid_json"),
     ],
@@ -54,6 +57,29 @@ def test_what_is_not_strict_json_has_a_code(raw: bytes, code: str) -> None:
     with pytest.raises(ParseError) as caught:
         parse(raw)
     assert caught.value.code == code
+
+
+NUMBER = st.from_regex(
+    rb"-?(0|[1-9][0-9]{0,330})(\.[0-9]{1,3})?([eE][+-]?[0-9]{1,4})?", fullmatch=True
+)
+
+
+@given(st.lists(NUMBER, max_size=4))
+def test_no_number_that_a_double_cannot_hold_passes(numbers: list[bytes]) -> None:
+    raw = b'{"e1":[' + b", ".join(numbers) + b"]}"
+    floats = [n for n in numbers if n.strip(b"-0123456789")]
+    beyond = any(abs(float(n)) == float("inf") for n in floats)
+    outcome = "parsed"
+    try:
+        parse(raw)
+    except ParseError as error:
+        outcome = error.code
+    assert outcome == ("number_out_of_range" if beyond else "parsed")
+
+
+def test_as_many_values_as_are_allowed_parse() -> None:
+    assert parse(b"[" + b"1," * (MAX_NODES - 2) + b"1]")
+    assert parse(b'["' + b"," * 100_000 + b'"]')
 
 
 def test_the_deepest_text_that_is_allowed_parses() -> None:
