@@ -62,8 +62,9 @@ from structured.schema import compile_schema
 
 _LOG: Final = logging.getLogger("wastegate")
 
-_COMPILED: Final = 256
-"""Schemas of requests that are kept compiled; a client sends the same ones again."""
+_COMPILED: Final = 64
+"""Schemas of requests that are kept compiled; a client sends the same ones again. At
+the worst one takes 3 MB, nearly all of it regular expressions."""
 
 _STORE_POLL: Final = 0.25
 """Seconds between two looks at the store: what a lost hint costs at most."""

@@ -26,6 +26,14 @@ MAX_DEPTH: Final = 64
 MAX_EXPANSION: Final = 10_000
 """Most evaluations that one walk over the schema, references followed, may take."""
 
+MAX_PATTERNS: Final = 32
+"""Most regular expressions in one schema; see `PATTERN_BYTES`."""
+
+PATTERN_BYTES: Final = 100_000
+"""Most memory that one compiled regular expression may take. The engine is linear in
+the text, but each of its steps costs in proportion to this: `a{0,3000}x` over 1 MB of
+`a` runs for minutes without a limit, `a{0,1200}x`, about the largest, for 18 ms."""
+
 MAX_WORK: Final = 5_000_000
 """Most evaluations for one instance: its nodes times the schema's expansion."""
 
@@ -34,6 +42,10 @@ _MESSAGE: Final = 300
 _WHERE_TO: Final = (
     "; a reference leads inside the document ('#/$defs/NAME')"
     " or to the $id of a registered schema"
+)
+_PATTERN: Final = (
+    f"; a regular expression takes at most {PATTERN_BYTES} bytes once compiled: counted"
+    " repetitions multiply, so bound lengths by maxLength"
 )
 
 
@@ -98,13 +110,15 @@ def compile_schema(
             cast("dict[str, object] | bool", document),
             offline=True,
             registry=jsonschema_rs.Registry(list(others.items())) if others else None,  # pyright: ignore[reportArgumentType] -- parsed JSON
-            pattern_options=jsonschema_rs.RegexOptions(),
+            pattern_options=jsonschema_rs.RegexOptions(size_limit=PATTERN_BYTES),
             mask="value",
         )
     except jsonschema_rs.ValidationError as error:
         told = error.message[:_MESSAGE]
         if isinstance(error.kind, jsonschema_rs.ValidationErrorKind.Referencing):
             told += _WHERE_TO
+        if isinstance(error.kind, jsonschema_rs.ValidationErrorKind.Format):
+            told += _PATTERN
         raise SchemaError(pointer.join(error.instance_path), told) from None
     except (ValueError, jsonschema_rs.ReferencingError) as error:
         raise SchemaError("", str(error)[:_MESSAGE]) from None
@@ -152,9 +166,10 @@ def _plain(document: object, registered: Mapping[str, object]) -> bool:
     """Whether every pointer in a schema starts at its root; checks its dialects.
 
     Raises:
-        SchemaError: a part of it is written in another dialect.
+        SchemaError: a part of it is written in another dialect, or there are too many
+            regular expressions.
     """
-    plain = True
+    plain, patterns = True, 0
     stack: list[tuple[object, tuple[str | int, ...]]] = [(document, ())]
     while stack:
         node, path = stack.pop()
@@ -168,4 +183,18 @@ def _plain(document: object, registered: Mapping[str, object]) -> bool:
                     raise SchemaError(where, f"only {DIALECT!r} is supported")
                 plain = False
             plain = plain and not (path and isinstance(members.get("$id"), str))
+            patterns += _patterns(members)
+            if patterns > MAX_PATTERNS:
+                raise SchemaError(
+                    pointer.join(path),
+                    f"more than {MAX_PATTERNS} regular expressions in one schema",
+                )
     return plain
+
+
+def _patterns(members: dict[str, object]) -> int:
+    """How many regular expressions a schema has itself."""
+    by_name = members.get("patternProperties")
+    return isinstance(members.get("pattern"), str) + (
+        len(cast("dict[str, object]", by_name)) if isinstance(by_name, dict) else 0
+    )

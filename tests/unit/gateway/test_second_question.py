@@ -18,6 +18,9 @@ from tests.stack import Reply, Stack, running
 from tests.unit.gateway.conftest import Configured
 from tests.unit.gateway.test_assist import GOOD, saying
 
+BOUND = GOOD.replace("S1", "c1")
+"""What the engine says under the grammar, where ids are aliases."""
+
 REFUSED = '{"status":"refused","answer":"no","citations":["S7"]}'
 Started = Callable[[str], AbstractAsyncContextManager[Stack]]
 
@@ -96,7 +99,7 @@ async def test_the_last_resort_binds_decoding_to_the_schema(
     started: Started, fake_vllm: FakeVllm
 ) -> None:
     async with started('reask = 1\nlast_resort = "constrained"') as stack:
-        fake_vllm.quirks = saying("prose", "more prose", GOOD)
+        fake_vllm.quirks = saying("prose", "more prose", BOUND)
         reply = await stack.assist()
         seen = fake_vllm.completions[-3:]
         metrics = (await stack.admin("GET", "/metrics")).body.decode()
@@ -113,8 +116,18 @@ async def test_the_last_resort_needs_no_second_question(
     started: Started, fake_vllm: FakeVllm
 ) -> None:
     async with started('last_resort = "constrained"') as stack:
-        fake_vllm.quirks = saying("prose", GOOD)
+        fake_vllm.quirks = saying("prose", BOUND)
         assert (await stack.assist()).json["verdict"] == "constrained"
+
+
+async def test_under_the_grammar_only_an_alias_is_a_citation(
+    started: Started, fake_vllm: FakeVllm
+) -> None:
+    async with started('last_resort = "constrained"') as stack:
+        fake_vllm.quirks = saying("prose", GOOD)
+        reply = await stack.assist()
+    assert reply.code == "output_invalid"
+    assert attempts(reply)[1][1] == "citation_unknown"
 
 
 async def test_a_cut_answer_is_not_asked_again(
@@ -142,7 +155,7 @@ async def test_what_was_refused_or_doubted_never_becomes_an_ok(
     started: Started, fake_vllm: FakeVllm, first: str, way: str
 ) -> None:
     async with started(way) as stack:
-        fake_vllm.quirks = saying(first, GOOD)
+        fake_vllm.quirks = saying(first, BOUND if "constrained" in way else GOOD)
         reply = await stack.assist()
     assert reply.code == "output_invalid"
     assert attempts(reply)[1][1] == "status_upgrade"

@@ -8,7 +8,7 @@ from threading import Thread
 import pytest
 
 from structured.errors import SchemaError
-from structured.schema import MAX_BYTES, Schema, compile_schema
+from structured.schema import MAX_BYTES, MAX_PATTERNS, Schema, compile_schema
 
 
 def compiled(document: object) -> Schema:
@@ -25,6 +25,41 @@ def test_a_schema_carries_the_digest_of_its_bytes() -> None:
     source = b'{"type": "object"}'
     schema = compile_schema(source, name="mine")
     assert (schema.name, schema.digest) == ("mine", sha256(source).hexdigest())
+
+
+@pytest.mark.parametrize(
+    ("document", "path"),
+    [
+        ({"properties": {"a": {"pattern": "a{0,3000}x"}}}, "/properties/a/pattern"),
+        ({"pattern": "(a{1000}){1000}"}, "/pattern"),
+        ({"pattern": "\\p{L}{0,100}x"}, "/pattern"),
+        ({"patternProperties": {"a{0,3000}": {}}}, "/patternProperties/a{0,3000}"),
+        ({"pattern": "("}, "/pattern"),
+    ],
+)
+def test_a_regular_expression_that_costs_too_much_is_refused(
+    document: object, path: str
+) -> None:
+    error = refused(document)
+    assert error.path == path
+    assert "maxLength" in str(error)
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [r"^\d{4}-\d{2}-\d{2}$", "^[a-z0-9-]{1,64}$", r"^\p{Lu}\p{Ll}+$", r"^\w{1,10}$"],
+)
+def test_an_ordinary_regular_expression_compiles(pattern: str) -> None:
+    assert compiled({"pattern": pattern})
+
+
+def test_a_schema_has_a_bounded_number_of_regular_expressions() -> None:
+    def named(count: int) -> object:
+        half = {"patternProperties": {f"^{n}": True for n in range(count - 1)}}
+        return {"properties": {"a": half, "b": {"pattern": "x"}}}
+
+    assert compiled(named(MAX_PATTERNS))
+    assert str(MAX_PATTERNS) in str(refused(named(MAX_PATTERNS + 1)))
 
 
 def test_a_violation_says_where_and_does_not_quote_the_output() -> None:
