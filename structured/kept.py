@@ -1,6 +1,6 @@
 """The lines that are kept of outputs and of what people said of them; version 1.
 
-A gateway writes them, training and evals read them: JSONL, one of the two kinds a line,
+A gateway writes them, for training and evals, neither of which reads them yet: JSONL, one of the two kinds a line,
 told apart by `kind`. `of` of a feedback is the `id` of the output it speaks of. Of
 several feedbacks on one output the latest counts; they stand in the order in which
 they came.
