@@ -1,9 +1,9 @@
 """The lines that are kept of outputs and of what people said of them; version 1.
 
-A gateway writes them, for training and evals, neither of which reads them yet: JSONL, one of the two kinds a line,
-told apart by `kind`. `of` of a feedback is the `id` of the output it speaks of. Of
-several feedbacks on one output the latest counts; they stand in the order in which
-they came.
+A gateway writes them for training and evals, neither of which reads them yet: JSONL,
+one of the two kinds a line, told apart by `kind`. `of` of a feedback is the `id` of the
+output it speaks of. Of several feedbacks on one output the latest counts; they stand in
+the order in which they came.
 """
 
 from collections.abc import Iterable
