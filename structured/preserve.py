@@ -15,9 +15,10 @@ _SAME: Final = {b"True": b"true", b"False": b"false", b"None": b"null"}
 _PIECE: Final = re.compile(
     rb"\\u[0-9a-fA-F]{4}|\\.|[^\\\"'\x00-\x1f]++|[^\\]", re.DOTALL
 )
-# Not the lexer: what reads the result shares no code with what made it.
+# Not the lexer: what reads the result shares no code with what made it. A quote that
+# pairs with no other is a token too: a byte that is passed over is a byte unproved.
 _STRICT: Final = re.compile(
-    rb"[ \t\n\r,]++|(\"[^\"\\]*+(?:\\.[^\"\\]*+)*+\"|[{}\[\]:]|[^ \t\n\r{}\[\]:,\"]++)",
+    rb"[ \t\n\r,]++|(\"[^\"\\]*+(?:\\.[^\"\\]*+)*+\"|[{}\[\]:]|[^ \t\n\r{}\[\]:,\"]++|\")",
     re.DOTALL,
 )
 _NUMBER: Final = re.compile(rb"-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?")
@@ -67,7 +68,8 @@ def _same(raw: bytes, old: Token, now: bytes) -> bool:
     was = raw[old.start : old.end]
     if old.kind == "word":
         return _SAME.get(was) == now
-    return now[:1] == b'"' and old.kind in _QUOTE and _same_text(was, old, now)
+    whole = now[:1] == b'"' and now != b'"'
+    return whole and old.kind in _QUOTE and _same_text(was, old, now)
 
 
 def _same_text(was: bytes, old: Token, now: bytes) -> bool:

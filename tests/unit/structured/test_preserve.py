@@ -3,13 +3,23 @@
 import pytest
 from hypothesis import assume, given, settings, strategies as st
 
+from structured.errors import ParseError
 from structured.lexer import lex
+from structured.parse import parse
 from structured.preserve import preserved
 from tests.unit.structured.cases import Case, cases
 
 
 def proves(raw: bytes, result: bytes) -> bool:
     return preserved(raw, lex(raw, 0), result)
+
+
+def is_strict(text: bytes) -> bool:
+    try:
+        parse(text)
+    except ParseError:
+        return False
+    return True
 
 
 @pytest.mark.parametrize(
@@ -50,6 +60,9 @@ def test_a_change_of_spelling_keeps_everything(raw: bytes, result: bytes) -> Non
         (b"[/*x*/1]", b"[1]"),
         (b'["cut', b'["cut"]'),
         (b"[NaN]", b"[null]"),
+        (b'{"a":null }', b'{"a":null"}'),
+        (b"[1]", b'["1]'),
+        (b'[""]', b'[ "]'),
     ],
 )
 def test_a_result_that_lost_or_made_up_something_is_not_proved(
@@ -63,6 +76,8 @@ def test_a_result_that_lost_or_made_up_something_is_not_proved(
 def test_no_single_byte_can_be_changed_without_notice(
     case: Case, at: int, byte: int
 ) -> None:
+    # Parser and proof together, as `check` asks them: a bracket too many is the
+    # parser's to see, a value that changed the proof's.
     raw = case.text.encode()
     assume(raw[:1] in (b"{", b"["))
     at %= len(raw)
@@ -70,4 +85,4 @@ def test_no_single_byte_can_be_changed_without_notice(
     marks = b", \n"  # white space and commas are what a repair may touch
     assume(raw[at] not in marks or byte not in marks)
     assume(result != raw)
-    assert not proves(raw, result)
+    assert not (is_strict(result) and proves(raw, result))
