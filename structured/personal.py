@@ -221,7 +221,7 @@ def _phone(text: str) -> int:
 _DIGITS: Final = "0123456789"
 
 KINDS: Final = (
-    Kind("KEY", _KEY, "-_."),
+    Kind("KEY", _KEY, "-_.K"),  # the K of AKIA, which has no punctuation
     Kind("KEY", _BEARER, _DIGITS, _token),
     Kind("EMAIL", _EMAIL, "@", canonical=str.lower),
     Kind("IBAN", _IBAN, _DIGITS, _iban, canonical=_bare),

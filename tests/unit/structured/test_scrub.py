@@ -36,6 +36,7 @@ FOUND: Final = {
     "2001:db8::8a2e:370:7334": "IP",
     "wg-" + "aB3_-" * 8 + "xyz": "KEY",
     "sk-proj-abcdefghij1234567890": "KEY",
+    "AKIAIOSFODNN7EXAMPLE": "KEY",
     "eyJhbGciOiJIUzI1.eyJzdWIiOiIxMjM0.SflKxwRJSMeKKF2QT4": "KEY",
 }
 
