@@ -144,11 +144,13 @@ def _read(source: bytes) -> object:
         raise SchemaError("", "a schema is an object, true or false")
     if size(cast("object", document)) > MAX_NODES:
         raise SchemaError("", f"more than {MAX_NODES} values; split or simplify it")
-    _check_depth(cast("object", document))
+    _check_bounds(cast("object", document))
     return cast("object", document)
 
 
-def _check_depth(document: object) -> None:
+def _check_bounds(document: object) -> None:
+    """Look at every value, since a reference's pointer may make a schema of any."""
+    patterns = 0
     stack: list[tuple[object, tuple[str | int, ...]]] = [(document, ())]
     while stack:
         node, path = stack.pop()
@@ -156,20 +158,25 @@ def _check_depth(document: object) -> None:
             raise SchemaError(pointer.join(path), f"nested deeper than {MAX_DEPTH}")
         if isinstance(node, dict):
             members = cast("dict[str, object]", node)
+            patterns += _patterns(members)
             stack.extend((child, (*path, key)) for key, child in members.items())
         elif isinstance(node, list):
             items = cast("list[object]", node)
             stack.extend((child, (*path, at)) for at, child in enumerate(items))
+        if patterns > MAX_PATTERNS:
+            raise SchemaError(
+                pointer.join(path),
+                f"more than {MAX_PATTERNS} regular expressions in one schema",
+            )
 
 
 def _plain(document: object, registered: Mapping[str, object]) -> bool:
     """Whether every pointer in a schema starts at its root; checks its dialects.
 
     Raises:
-        SchemaError: a part of it is written in another dialect, or there are too many
-            regular expressions.
+        SchemaError: a part of it is written in another dialect.
     """
-    plain, patterns = True, 0
+    plain = True
     stack: list[tuple[object, tuple[str | int, ...]]] = [(document, ())]
     while stack:
         node, path = stack.pop()
@@ -183,12 +190,6 @@ def _plain(document: object, registered: Mapping[str, object]) -> bool:
                     raise SchemaError(where, f"only {DIALECT!r} is supported")
                 plain = False
             plain = plain and not (path and isinstance(members.get("$id"), str))
-            patterns += _patterns(members)
-            if patterns > MAX_PATTERNS:
-                raise SchemaError(
-                    pointer.join(path),
-                    f"more than {MAX_PATTERNS} regular expressions in one schema",
-                )
     return plain
 
 

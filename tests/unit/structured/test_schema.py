@@ -62,6 +62,12 @@ def test_a_schema_has_a_bounded_number_of_regular_expressions() -> None:
     assert str(MAX_PATTERNS) in str(refused(named(MAX_PATTERNS + 1)))
 
 
+def test_regular_expressions_count_wherever_a_pointer_may_lead() -> None:
+    parts = {str(n): {"pattern": f"a{n}"} for n in range(MAX_PATTERNS + 1)}
+    used = [{"$ref": f"#/parts/{name}"} for name in parts]
+    assert str(MAX_PATTERNS) in str(refused({"parts": parts, "allOf": used}))
+
+
 def test_a_violation_says_where_and_does_not_quote_the_output() -> None:
     schema = compiled(
         {"properties": {"a/b": {"items": {"enum": ["x"]}}}, "required": ["a/b"]}
