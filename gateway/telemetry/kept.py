@@ -5,7 +5,7 @@ from typing import Final, Protocol
 
 from prometheus_client import CollectorRegistry, Counter
 
-from gateway.telemetry.record import AUTO, GENERATORS, OTHER
+from gateway.telemetry.record import AUTO, GENERATORS, known
 
 OUTCOMES: Final = ("kept", "dropped", "too_large", "unscrubbed", "failed")
 RATINGS: Final = ("up", "down")
@@ -69,18 +69,14 @@ class KeptCounters:
 
     def kept(self, outcome: str, lines: int = 1) -> None:
         """Count lines by outcome."""
-        self._kept.labels(_known(outcome, OUTCOMES)).inc(lines)
+        self._kept.labels(known(outcome, OUTCOMES)).inc(lines)
 
     def feedback(self, feedback: Rated) -> None:
         """Count what a client has said."""
         self._feedback.labels(
-            _known(feedback.tenant, self._tenants),
-            _known(feedback.surface, self._surfaces),
-            _known(feedback.generator, GENERATORS),
-            _known(feedback.model, self._models),
-            _known(feedback.rating, RATINGS),
+            known(feedback.tenant, self._tenants),
+            known(feedback.surface, self._surfaces),
+            known(feedback.generator, GENERATORS),
+            known(feedback.model, self._models),
+            known(feedback.rating, RATINGS),
         ).inc()
-
-
-def _known(value: str, closed: Collection[str]) -> str:
-    return value if value in closed else OTHER

@@ -22,6 +22,7 @@ from gateway.telemetry.record import (
     STAGES,
     VERDICTS,
     RequestFinished,
+    known,
 )
 
 MAX_KINDS: Final = 64
@@ -140,8 +141,8 @@ class PrometheusSink:
                 key.generator,
                 key.model,
                 key.mode,
-                _known(refused.attempt, ATTEMPTS),
-                _known(refused.stage, STAGES),
+                known(refused.attempt, ATTEMPTS),
+                known(refused.stage, STAGES),
                 _capped(refused.code, self._codes),
             ).inc()
         if _UNIT_MISSING in record.reason:
@@ -150,13 +151,13 @@ class PrometheusSink:
     def _key(self, record: RequestFinished) -> _Key:
         verdict = record.verdict
         return _Key(
-            tenant=_known(record.tenant, self._tenants),
-            surface=_known(record.surface, self._surfaces),
-            generator=_known(record.generator, _GENERATORS),
-            model=_known(record.model, self._models),
-            outcome=_known(record.outcome, OUTCOMES),
-            mode=_known(record.mode, MODES),
-            verdict=None if verdict is None else _known(verdict, VERDICTS),
+            tenant=known(record.tenant, self._tenants),
+            surface=known(record.surface, self._surfaces),
+            generator=known(record.generator, _GENERATORS),
+            model=known(record.model, self._models),
+            outcome=known(record.outcome, OUTCOMES),
+            mode=known(record.mode, MODES),
+            verdict=None if verdict is None else known(verdict, VERDICTS),
         )
 
     def _resolve(self, key: _Key) -> _Children:
@@ -190,7 +191,3 @@ def _capped(name: str, known: set[str]) -> str:
             return OTHER
         known.add(name)
     return name
-
-
-def _known(value: str, closed: Collection[str]) -> str:
-    return value if value in closed else OTHER

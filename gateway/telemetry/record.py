@@ -5,6 +5,7 @@ lost its client is counted like one that went well. It holds no prompt, no outpu
 no key: a sink cannot leak what it never gets.
 """
 
+from collections.abc import Collection
 from typing import Final, Literal, NamedTuple, Protocol
 
 import msgspec
@@ -49,6 +50,11 @@ ATTEMPTS: Final = frozenset({"first", "reask", "constrained"})
 STAGES: Final = frozenset(
     {"gate", "strict", "envelope", "syntax", "coerce", "live", "reask"}
 )
+
+
+def known(value: str, closed: Collection[str]) -> str:
+    """A label's value: itself if it is in its closed set."""
+    return value if value in closed else OTHER
 
 
 class Rejection(NamedTuple):
