@@ -171,6 +171,14 @@ def test_vllm_reads_adapters_where_the_gateway_writes_them() -> None:
     assert f"--registry={path}" in SERVICES["prepare"]["command"]
 
 
+def test_what_is_kept_has_a_volume_that_only_the_gateway_sees() -> None:
+    overlay = tomllib.loads((GATEWAY_IMAGE / "compose.toml").read_text())
+    path = overlay["keep"]["directory"]
+    assert [name for name in SERVICES if "kept" in mounts(name)] == ["gateway"]
+    assert mounts("gateway")["kept"] == (path, "rw")
+    assert f"10001 {path}" in (GATEWAY_IMAGE / "Dockerfile").read_text()
+
+
 def test_only_the_trainer_and_prepare_may_write_models() -> None:
     writers = {
         name for name in SERVICES if mounts(name).get("models", ("", ""))[1] == "rw"
