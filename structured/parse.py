@@ -4,7 +4,6 @@ The parser is jiter. On top of it: a size cap, no number that a double cannot ho
 (jiter reads `1e999` as infinity), and one stable code for each reason.
 """
 
-import re
 from collections.abc import Iterable
 from math import isinf
 from typing import Final, cast
@@ -22,10 +21,6 @@ over a deeper value under a recursive schema ends the process, so this comes fir
 
 MAX_NODES: Final = 50_000
 """Most values in one text: looking at each of a million would stall the event loop."""
-
-_MAY_OVERFLOW: Final = re.compile(rb"[0-9](?:[eE]\+?[0-9]|[0-9]{19})")
-"""Beyond a double is only what has an exponent or 309 digits; twenty are looked for,
-which bounds the steps that a text of shorter ones takes."""
 
 _CODES: Final = (
     ("Detected duplicate key", "duplicate_key", "an object names a key twice"),
@@ -48,21 +43,8 @@ def parse(raw: bytes) -> object:
         )
     except ValueError as error:
         raise _explain(raw, str(error)) from None
-    if _may_exceed(raw):
-        size(value)
+    size(value)
     return value
-
-
-def _may_exceed(raw: bytes) -> bool:
-    """Whether a value's nodes have to be looked at one by one, judged by its text.
-
-    A node is at least a byte, and each but the first follows a `[`, a `,` or a `:`.
-    """
-    if len(raw) > MAX_NODES:
-        most = 1 + raw.count(b"[") + raw.count(b",") + raw.count(b":")
-        if most > MAX_NODES:
-            return True
-    return _MAY_OVERFLOW.search(raw) is not None
 
 
 def size(value: object) -> int:
