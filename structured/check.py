@@ -78,7 +78,7 @@ def _gate(raw: bytes, finish_reason: str | None) -> Rejected | None:
 def _strict(
     found: Accepted, schema: Schema, context_ids: frozenset[str] | None
 ) -> Accepted | Rejected:
-    fault = schema.errors(found.value, most=len(found.raw))
+    fault = schema.errors(found.value, size=len(found.raw))
     if fault is None and context_ids is not None:
         fault = _citations(found.value, context_ids)
     if fault is None:

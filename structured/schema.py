@@ -15,10 +15,13 @@ import jsonschema_rs
 import msgspec
 
 from structured import pointer
+from structured.cost import Costs, costs
 from structured.errors import ParseError, SchemaError
 from structured.expansion import expansion
+from structured.load import Load, load
 from structured.parse import parse, size
 from structured.references import subschemas
+from structured.units import COPIED, MOST, Cost
 
 MAX_BYTES: Final = 32 * 1024
 MAX_NODES: Final = 1_000
@@ -34,11 +37,25 @@ PATTERN_BYTES: Final = 100_000
 the text, but each of its steps costs in proportion to this: `a{0,3000}x` over 1 MB of
 `a` runs for 37 s without a limit, `a{0,1200}x`, about the largest, for 18 ms."""
 
-MAX_WORK: Final = 5_000_000
-"""Most evaluations for one instance: its nodes times the schema's expansion."""
+MAX_WORK: Final = MOST
+"""Most units for one instance: the validator holds the interpreter's lock."""
+
+MAX_EACH: Final = MAX_WORK // 10
+"""Most units for one value of it: a schema that refuses ten of them is of no use."""
+
+_MATCHED: Final = 2
+"""Units for a byte and a regular expression."""
+
+_HASHED: Final = 20
+"""`uniqueItems` compares large integers with each other: pairs of digits in a unit."""
 
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 _MESSAGE: Final = 300
+_UNPLACED: Final = "does not fit; finding out where would take too long"
+_TOO_MUCH: Final = (
+    "too much work for one value; what helps: fewer `unevaluated…` inside each other,"
+    " fewer or shorter numbers in `enum`, less under `anyOf`"
+)
 _WHERE_TO: Final = (
     "; a reference leads inside the document ('#/$defs/NAME')"
     " or to the $id of a registered schema"
@@ -67,25 +84,47 @@ class Schema(msgspec.Struct, frozen=True):
     """`document` where each of its keywords means what it says at its place; else
     `true`, which guides nobody: in a schema with embedded resources or a dialect of its
     own, following a reference by its pointer may lead to the wrong place."""
-    expansion: int
+    costs: Costs
     validator: jsonschema_rs.Draft202012Validator
 
-    def errors(self, value: object, *, most: int | None = None) -> Violation | None:
+    def errors(self, value: object, *, size: int | None = None) -> Violation | None:
         """Return the first violation of a parsed value, or None if it is valid.
 
-        `most` is a bound on the value's nodes, if one is known: its text's length.
+        `size` is the length of its text in bytes, if that is known. A violation has
+        the root's path where finding the place would take too long.
         """
-        work = self.expansion
-        if (most is None or work * most > MAX_WORK) and work * size(value) > MAX_WORK:
-            return Violation("", "too_complex", "too many values for this schema")
+        asked = self.costs.asked
+        # weighing the value takes longer than most checks
+        if size is None or _work(asked, Load.most(size)) > MAX_WORK:
+            weighed = load(value)
+            if _work(asked, weighed) > MAX_WORK:
+                return Violation("", "too_complex", "too many values for this schema")
         if self.validator.is_valid(value):
             return None
+        weighed = load(value)
+        told = self.costs.at(weighed.depth)
+        copied = weighed.values * COPIED
+        if told is None or _work(told, weighed) + copied > MAX_WORK:
+            return Violation("", "schema", _UNPLACED)
         try:
             self.validator.validate(value)
         except jsonschema_rs.ValidationError as error:
             path = pointer.join(error.instance_path)
             return Violation(path[:_MESSAGE], "schema", error.message[:_MESSAGE])
         return None  # pragma: no cover (is_valid and validate agree)
+
+
+def _work(cost: Cost, weighed: Load) -> int:
+    """Units that a check takes at most."""
+    each = cost.each + weighed.depth * cost.nested
+    each += (weighed.depth + 1) * cost.branched * COPIED
+    pairs = weighed.digits * weighed.digits // _HASHED if cost.nested else 0
+    return (
+        weighed.values * each
+        + weighed.numbers * cost.numeric
+        + weighed.text * cost.scans * _MATCHED
+        + pairs
+    )
 
 
 def compile_schema(
@@ -104,7 +143,10 @@ def compile_schema(
     others = registered or {}
     document = _read(source)
     plain = _plain(document, others)
-    work = expansion(document, others, limit=MAX_EXPANSION)
+    expansion(document, others, limit=MAX_EXPANSION)
+    cost = costs(document, others)
+    if cost.asked.each + cost.asked.numeric > MAX_EACH:
+        raise SchemaError("", _TOO_MUCH)
     try:
         validator = jsonschema_rs.Draft202012Validator(
             cast("dict[str, object] | bool", document),
@@ -127,7 +169,7 @@ def compile_schema(
         digest=sha256(source).hexdigest(),
         document=document,
         guide=document if plain else True,
-        expansion=work,
+        costs=cost,
         validator=validator,
     )
 

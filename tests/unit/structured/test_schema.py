@@ -246,3 +246,89 @@ def test_too_many_values_for_a_wide_schema_are_a_violation() -> None:
     fault = schema.errors([1] * 10_000)
     assert fault is not None
     assert fault.code == "too_complex"
+
+
+DOUBLED: dict[str, object] = {
+    "properties": {"a": {"$ref": "#/$defs/t"}},
+    "allOf": [{"properties": {"a": {"$ref": "#/$defs/t"}}}],
+}
+
+
+def nested(depth: int, value: object) -> object:
+    for _ in range(depth):
+        value = {"a": value}
+    return value
+
+
+def test_a_reason_that_doubles_with_each_level_is_not_looked_for() -> None:
+    """The validator would collect 2 to the depth errors, holding the lock."""
+    rooted = {"$defs": {"t": DOUBLED}, "allOf": [{"$ref": "#/$defs/t"}]}
+    schema = compiled(rooted | {"required": ["z"]})
+    fault = schema.errors(nested(16, 5))
+    assert fault is not None
+    assert (fault.path, fault.code) == ("", "schema")
+    assert "too long" in fault.message
+    shallow = schema.errors(nested(3, 5))
+    assert shallow is not None
+    assert '"z" is a required property' in shallow.message
+
+
+def test_a_fault_in_an_ordinary_tree_is_found_where_it_is() -> None:
+    tree = {
+        "oneOf": [
+            {"type": "string"},
+            {
+                "type": "object",
+                "properties": {"op": {"const": "and"}, "a": {"$ref": "#"}},
+                "required": ["op"],
+            },
+        ]
+    }
+    schema = compiled({"properties": {"tree": tree, "n": {"type": "integer"}}})
+    value = {"tree": {"op": "and", "a": "x"}, "n": "1"}
+    fault = schema.errors(value)
+    assert fault is not None
+    assert fault.path == "/n"
+
+
+@pytest.mark.parametrize(
+    ("document", "value"),
+    [
+        ({"uniqueItems": True}, [(1 << 63) + n for n in range(3_000)]),
+        ({"uniqueItems": True}, [10**300 + n for n in range(200)]),
+        ({"items": {"enum": [{"k": n} for n in range(400)]}}, [{"k": 1}] * 5_000),
+        ({"items": {"multipleOf": 0.1}}, [1e300] * 5_000),
+        ({"items": {"enum": [0.1, 0.2, 0.3]}}, [1e-300] * 5_000),
+        ({"allOf": [{"pattern": f"a{{0,1200}}{n}"} for n in range(9)]}, "a" * 999_999),
+        ({"anyOf": [{"minLength": n} for n in range(99)]}, [0] * 40_000),
+    ],
+)
+def test_what_would_hold_the_lock_for_long_is_refused(
+    document: object, value: object
+) -> None:
+    fault = compiled(document).errors(value)
+    assert fault is not None
+    assert fault.code == "too_complex"
+
+
+@pytest.mark.parametrize(
+    ("document", "value"),
+    [
+        ({"uniqueItems": True}, list(range(20_000))),
+        ({"uniqueItems": True}, [(1 << 63) + n for n in range(100)]),
+        ({"items": {"enum": [f"w{n}" for n in range(900)]}}, ["w899"] * 2_000),
+        ({"items": {"multipleOf": 0.01}}, [12.5] * 2_000),
+        ({"items": {"pattern": r"^[a-z]+-\d{4}$"}}, ["order-1234"] * 20_000),
+        ({"items": {"properties": {"n": {"minimum": 0}}}}, [{"n": 1}] * 20_000),
+    ],
+)
+def test_a_large_sensible_value_is_checked(document: object, value: object) -> None:
+    assert compiled(document).errors(value) is None
+
+
+def test_a_schema_under_which_hardly_any_value_can_be_checked_is_refused() -> None:
+    schema: dict[str, object] = {"properties": {"a": True}}
+    for _ in range(20):
+        schema = {"allOf": [schema], "unevaluatedProperties": {"type": "null"}}
+    error = refused(schema)
+    assert "unevaluated" in error.message
