@@ -1,8 +1,9 @@
-"""Benchmarks: `python -m bench [overhead | micro | swap | structured | modes]`.
+"""Benchmarks: `python -m bench [overhead | micro | swap | structured | stalls | modes]`.
 
 overhead: what the gateway adds to a request, beside a direct call and nginx.
 micro: its pieces, one by one.
 structured: what repair makes of broken texts, beside json_repair; docs/structured.md.
+stalls: how long bad days hold other clients up; docs/stalls.md.
 modes: on a running vLLM, verdicts of the base model by mode; docs/verdicts.md.
 swap: on a running stack, what an adapter's coming and going costs the base.
 
@@ -19,7 +20,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from bench import micro, modes, overhead, report, stack, structured, swap, tools
+from bench import (
+    micro,
+    modes,
+    overhead,
+    report,
+    stack,
+    stalls,
+    structured,
+    swap,
+    tools,
+)
 from bench.errors import BenchError
 from bench.load import Generator
 from bench.stack import Cores
@@ -41,6 +52,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             _say(micro.report(micro.run(options.repeat)))
         elif options.what == "structured":
             return structured.main(options.seed)
+        elif options.what == "stalls":
+            return stalls.main()
         elif options.what == "modes":
             return modes.main(options.engine, options.questions)
         elif options.what == "swap":
@@ -63,7 +76,7 @@ def _parser() -> argparse.ArgumentParser:
     add(
         "what",
         nargs="?",
-        choices=("overhead", "micro", "swap", "structured", "modes"),
+        choices=("overhead", "micro", "swap", "structured", "stalls", "modes"),
         default="overhead",
     )
     add("--rounds", type=int, default=3, help="[%(default)s]")
