@@ -8,9 +8,11 @@ not at all are left out, which only ever widens, and what is left is plain struc
 import re
 from itertools import permutations
 from typing import Final, cast
+from urllib.parse import unquote
 
 import msgspec
 
+from structured import pointer
 from structured.schema import Schema
 
 LISTED: Final = 4
@@ -20,8 +22,13 @@ LISTED: Final = 4
 MIN_LENGTH: Final = 16
 """Longest `minLength` that is passed on; a grammar unrolls it."""
 
-_AS_IS: Final = frozenset({"title", "type", "enum", "const", "required"})
+_AS_IS: Final = frozenset({"title", "type", "required"})
+_VALUES: Final = frozenset({"enum", "const"})
+_EXACT: Final = 1 << 53
+"""Decoders hold numbers as doubles: they would spell a larger integer as another."""
+
 _KEPT: Final = re.compile(r"#|#/(?:\$defs|definitions)/[^/]+")
+_DEFINED: Final = ("$defs", "definitions")
 _COUNTS: Final = frozenset({"minItems", "maxItems"})
 _COUNT: Final = 64
 
@@ -43,7 +50,9 @@ def decode_schema(schema: Schema, *, aliases: int | None) -> bytes:
     """
     # A schema whose pointers do not start at its root cannot be taken apart safely.
     derived = {} if schema.guide is True else _derived(schema.guide)
-    if aliases is not None and isinstance(derived, dict):
+    # The engine takes objects only. `false` gives a text that is refused afterwards.
+    derived = _rooted(_opened(derived)) if isinstance(derived, dict) else {}
+    if aliases is not None:
         properties = derived.get("properties")
         if isinstance(properties, dict) and "citations" in properties:
             named = cast("dict[str, object]", properties) | {
@@ -76,19 +85,30 @@ def _derived(node: object) -> dict[str, object] | bool:
     if not isinstance(node, dict):
         return node is not False
     members = cast("dict[str, object]", node)
-    out = {key: value for key, value in members.items() if key in _AS_IS}
-    for keyword in ("$defs", "definitions", "properties"):
+    out = {
+        key: value
+        for key, value in members.items()
+        if key in _AS_IS or (key in _VALUES and _spelt(value))
+    }
+    for keyword in (*_DEFINED, "properties"):
         out |= _named(members, keyword)
     reference = members.get("$ref")
     if isinstance(reference, str):
         if not _KEPT.fullmatch(reference):
             # leads to where nothing may be left: anything goes
-            return {k: out[k] for k in ("$defs", "definitions") if k in out}
+            return {k: out[k] for k in _DEFINED if k in out}
         # beside a reference, decoders differ in what they make of other keywords
-        return {"$ref": reference} | {
-            k: out[k] for k in ("$defs", "definitions") if k in out
-        }
+        return {"$ref": reference} | {k: out[k] for k in _DEFINED if k in out}
     return out | _lists(members) | _bounds(members)
+
+
+def _spelt(value: object) -> bool:
+    """Whether a decoder can spell a value of `enum` or `const` as it is."""
+    if isinstance(value, dict):
+        return all(map(_spelt, cast("dict[str, object]", value).values()))
+    if isinstance(value, list):
+        return all(map(_spelt, cast("list[object]", value)))
+    return not isinstance(value, int) or -_EXACT <= value <= _EXACT
 
 
 def _named(members: dict[str, object], keyword: str) -> dict[str, object]:
@@ -130,3 +150,89 @@ def _bounds(members: dict[str, object]) -> dict[str, object]:
         if isinstance(value, int) and value <= most:
             out[keyword] = value
     return out
+
+
+def _opened(root: dict[str, object]) -> dict[str, object]:
+    """Let go of references that come back to themselves for the same value.
+
+    They allow everything; to a grammar, which has to read something first, nothing.
+    """
+    names: dict[str, object] = {"#": root} | {
+        f"#{pointer.join((keyword, name))}": each
+        for keyword in _DEFINED
+        for name, each in cast("dict[str, object]", root.get(keyword, {})).items()
+    }
+    leads = {name: _references(node) for name, node in names.items()}
+    circles = {name for name in names if name in _reached(leads, name)}
+    if not circles:
+        return root
+    opened = {
+        name: _without(node, circles) if name in circles else node
+        for name, node in names.items()
+    }
+    kept = {
+        keyword: {
+            name: opened[f"#{pointer.join((keyword, name))}"]
+            for name in cast("dict[str, object]", root[keyword])
+        }
+        for keyword in _DEFINED
+        if keyword in root
+    }
+    return cast("dict[str, object]", opened["#"]) | kept
+
+
+def _references(node: object) -> set[str]:
+    """Where a value is evaluated as well, in the place where `node` is."""
+    if not isinstance(node, dict):
+        return set()
+    members = cast("dict[str, object]", node)
+    found = _reference(members)
+    for branch in _branches(members):
+        found |= _references(branch)
+    return found
+
+
+def _branches(members: dict[str, object]) -> list[object]:
+    return [
+        each
+        for keyword in ("anyOf", "allOf")
+        for each in cast("list[object]", members.get(keyword, []))
+    ]
+
+
+def _reached(leads: dict[str, set[str]], start: str) -> set[str]:
+    found: set[str] = set()
+    waiting = list(leads[start])
+    while waiting:
+        name = waiting.pop()
+        if name not in found:
+            found.add(name)
+            waiting += leads.get(name, ())
+    return found
+
+
+def _without(node: object, circles: set[str]) -> object:
+    if not isinstance(node, dict):
+        return node
+    members = cast("dict[str, object]", node)
+    if not circles.isdisjoint(_reference(members)):
+        return {}
+    return members | {
+        keyword: [_without(each, circles) for each in cast("list[object]", branches)]
+        for keyword, branches in members.items()
+        if keyword in ("anyOf", "allOf")
+    }
+
+
+def _reference(members: dict[str, object]) -> set[str]:
+    reference = members.get("$ref")
+    return {unquote(reference)} if isinstance(reference, str) else set()
+
+
+def _rooted(root: dict[str, object]) -> dict[str, object]:
+    """Put in what a root that is only a reference refers to, and keep the rest."""
+    kept = {keyword: root[keyword] for keyword in _DEFINED if keyword in root}
+    while isinstance(reference := root.get("$ref"), str):
+        target = pointer.resolve(kept, reference)
+        root = cast("dict[str, object]", target) if isinstance(target, dict) else {}
+    return root | kept

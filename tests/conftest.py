@@ -56,8 +56,8 @@ def real_vllm() -> Iterator[RealVllm]:
     if given := os.environ.get("ENGINE_URL"):
         yield RealVllm(url=given, base="base", log=None)
         return
-    _need(ENGINE_PYTHON, "the engine environment, which `make up` creates first")
-    _need(BASE / "config.json", "the base model: `make up` prepares it after that")
+    need(ENGINE_PYTHON, "the engine environment, which `make up` creates first")
+    need(BASE / "config.json", "the base model: `make up` prepares it after that")
     port = _free_port()
     log = Path(tempfile.mkdtemp(prefix="wastegate-vllm-")) / "vllm.log"
     with log.open("wb") as out:
@@ -77,7 +77,7 @@ def real_vllm() -> Iterator[RealVllm]:
         _stop(process)
 
 
-def _need(path: Path, what: str) -> None:
+def need(path: Path, what: str) -> None:
     if not path.exists():
         pytest.fail(
             f"{path.relative_to(ROOT)} is missing: {what}."
