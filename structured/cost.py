@@ -114,7 +114,7 @@ def costs(document: object, registered: Mapping[str, object]) -> Costs:
     for target in circles:
         asked = asked.plus(known[target].most)
     told = _by_depth(root, nodes) if circles else ((asked,), False)
-    return Costs(asked._replace(branched=0), *told)
+    return Costs(asked, *told)
 
 
 def _by_depth(root: int, nodes: _Nodes) -> tuple[tuple[Cost, ...], bool]:

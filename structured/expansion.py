@@ -1,4 +1,4 @@
-"""How much work one walk over a schema is once its references are followed.
+"""How large a schema is once its references are followed, as compiling it does.
 
 Every value in a schema counts as one, and every reference as a copy of its target: an
 upper bound. A reference back into a schema that is being walked counts as one, since it

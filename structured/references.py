@@ -1,9 +1,10 @@
 """Where the references of a schema lead: `$id` bases, anchors, registered documents.
 
 The validator resolves references by itself. This is for what has to be known before it
-is let loose on an instance: how much work a walk is (`structured.expansion`). What
-cannot be found here leads to a metaschema, or is not a reference at all; the validator's
-compilation has refused everything else by then.
+is let loose: how large a schema gets (`structured.expansion`) and what an instance may
+cost under it (`structured.cost`). What cannot be found here leads to a metaschema, or
+is not a reference at all; the validator's compilation has refused everything else by
+then.
 """
 
 from collections.abc import Iterator, Mapping

@@ -21,7 +21,7 @@ from structured.expansion import expansion
 from structured.load import Load, load
 from structured.parse import parse, size
 from structured.references import subschemas
-from structured.units import COPIED, MOST, Cost
+from structured.units import COPIED, COPIED_NUMBER, MOST, RAISED, Cost
 
 MAX_BYTES: Final = 32 * 1024
 MAX_NODES: Final = 1_000
@@ -103,8 +103,7 @@ class Schema(msgspec.Struct, frozen=True):
             return None
         weighed = load(value)
         told = self.costs.at(weighed.depth)
-        copied = weighed.values * COPIED
-        if told is None or _work(told, weighed) + copied > MAX_WORK:
+        if told is None or _work(told, weighed) + _copies(told, weighed) > MAX_WORK:
             return Violation("", "schema", _UNPLACED)
         try:
             self.validator.validate(value)
@@ -117,7 +116,6 @@ class Schema(msgspec.Struct, frozen=True):
 def _work(cost: Cost, weighed: Load) -> int:
     """Units that a check takes at most."""
     each = cost.each + weighed.depth * cost.nested
-    each += (weighed.depth + 1) * cost.branched * COPIED
     pairs = weighed.digits * weighed.digits // _HASHED if cost.nested else 0
     return (
         weighed.values * each
@@ -125,6 +123,17 @@ def _work(cost: Cost, weighed: Load) -> int:
         + weighed.text * cost.scans * _MATCHED
         + pairs
     )
+
+
+def _copies(cost: Cost, weighed: Load) -> int:
+    """Units that a reason takes more: an error holds a copy of what it is about.
+
+    One that is told may be about all of it; those below alternatives, about each value
+    with all that is in it.
+    """
+    whole = weighed.values * COPIED + weighed.numbers * COPIED_NUMBER
+    every = 1 + (weighed.depth + 1) * cost.branched
+    return whole * every + weighed.values * RAISED
 
 
 def compile_schema(
