@@ -293,6 +293,8 @@ class FakeVllm:
         reply = self._reply(wire.parse_chat(await request.read()), quirks)
         if reply.body.stream:
             return await self._stream(request, reply, quirks)
+        if (refusal := reply.body.response_format.refusal) is not None:
+            raise refusal
         writing = quirks.chunk_delay * len(reply.pieces)
         await asyncio.sleep(quirks.first_token_delay + writing)
         if quirks.die_at is not None:
@@ -311,7 +313,7 @@ class FakeVllm:
             model=name,
             adapter=None if name == self.base or quirks.silent else name,
             messages=tuple((message.role, message.text) for message in body.messages),
-            constrained=(body.response_format or {}).get("type", "text") != "text",
+            constrained=body.response_format.type != "text",
         )
         self._count += 1
         created = int(self.epoch) + self._count

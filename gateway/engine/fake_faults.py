@@ -14,7 +14,9 @@ from gateway.engine.fake_quirks import Malformed, Quirks
 
 _RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)  # SO_LINGER: on, zero seconds
 _ENDLESS: Final = b"data: " + b"x" * 65_536
-_FAILED: Final = "EngineCore encountered an issue"
+_FAILED: Final = wire.error_event(
+    wire.Refusal(500, "InternalServerError", "EngineCore encountered an issue")
+)
 _PAGE: Final = b"<!doctype html>\n\n<title>It works!</title>\n\n"
 
 
@@ -66,7 +68,7 @@ async def _paced(
                 yield event[: _inside_character(event)]
             cut(request)
         if at == quirks.error_at:
-            yield wire.error_event(_FAILED) + wire.DONE
+            yield _FAILED + wire.DONE
             return
         yield b": keep-alive\n\n" + event if quirks.keep_alive else event
 
@@ -74,12 +76,14 @@ async def _paced(
 def _events(reply: wire.Reply, malformed: Malformed) -> list[bytes]:
     if malformed == "no_finish":
         reply = msgspec.structs.replace(reply, finish_reason="")
+    refusal = reply.body.response_format.refusal
+    if refusal is not None:
+        return [wire.error_event(refusal), wire.DONE]
     events = [*reply.events(), wire.DONE]
     if malformed == "no_done":
         return events[:-1]
     if malformed == "error_event":
-        error = wire.error_event(_FAILED)
-        return [*events[:-2], error, wire.DONE]
+        return [*events[:-2], _FAILED, wire.DONE]
     if malformed == "html":
         return [_PAGE]
     if malformed == "endless_event":

@@ -42,6 +42,40 @@ class ChatMessage(msgspec.Struct, frozen=True):
         return "\n".join(str(part.get("text", "")) for part in self.content or ())
 
 
+class ObjectSchema(msgspec.Struct, frozen=True):
+    """A schema, as far as the fake can tell that nothing fits it."""
+
+    properties: dict[str, object] = {}
+    required: tuple[str, ...] = ()
+
+
+class JsonSchema(msgspec.Struct, frozen=True):
+    """OpenAI's `response_format.json_schema`."""
+
+    schema: ObjectSchema | bool = True
+
+
+class ResponseFormat(msgspec.Struct, frozen=True):
+    """OpenAI's `response_format`."""
+
+    type: str = "text"
+    json_schema: JsonSchema | None = None
+
+    @property
+    def refusal(self) -> Refusal | None:
+        """The 400 for a grammar without texts; of these the fake knows one kind."""
+        schema = self.json_schema and self.json_schema.schema
+        if not isinstance(schema, ObjectSchema):
+            return None
+        for key in schema.required:
+            if schema.properties.get(key) is False:
+                return bad_request(
+                    "Grammar error: Unsatisfiable schema: required property"
+                    f" '{key}' is unsatisfiable"
+                )
+        return None
+
+
 class StreamOptions(msgspec.Struct, frozen=True):
     """OpenAI's `stream_options`."""
 
@@ -61,7 +95,7 @@ class ChatBody(msgspec.Struct, frozen=True):
     temperature: float | None = None
     logprobs: bool | None = False
     top_logprobs: int | None = 0
-    response_format: dict[str, object] | None = None
+    response_format: ResponseFormat = ResponseFormat()
     ignore_eos: bool = False
 
     @property
@@ -232,10 +266,9 @@ class Reply(msgspec.Struct, frozen=True):
         return {"content": entries}
 
 
-def error_event(message: str) -> bytes:
+def error_event(refusal: Refusal) -> bytes:
     """Write an error into a stream as vLLM does, with status 200 long sent."""
-    error = {"message": message, "type": "InternalServerError", "code": 500}
-    return _event({"error": {**error, "param": None}})
+    return b"data: " + refusal.body + b"\n\n"
 
 
 def _event(value: object) -> bytes:

@@ -27,6 +27,7 @@ MAX_MESSAGE: Final = 500
 """Characters of the engine's message that are passed on: it may quote the prompt."""
 
 _MAY_QUOTE: Final = frozenset({400, 422})
+_CLIENTS: Final = range(400, 500)
 _UNKNOWN_NAME: Final = "NotFoundError"
 
 
@@ -49,6 +50,8 @@ class EngineRefusal(msgspec.Struct, frozen=True):
 
     message: str = ""
     type: str = ""
+    code: int | str | None = None
+    """In an event, where there is no other, the HTTP status."""
 
 
 class _Refused(msgspec.Struct, frozen=True):
@@ -69,7 +72,7 @@ def said(raw: bytes) -> EngineRefusal:
         refusal = _refused.decode(raw).error
     except (msgspec.DecodeError, UnicodeDecodeError):
         return EngineRefusal()
-    return EngineRefusal(message=_tame(refusal.message), type=refusal.type)
+    return msgspec.structs.replace(refusal, message=_tame(refusal.message))
 
 
 def is_error_event(data: bytes) -> bool:
@@ -102,6 +105,16 @@ def refused(status: int, raw: bytes) -> GatewayError:
     return UpstreamError(
         f"the engine answered with status {status} instead of a completion"
     )
+
+
+def failed(data: bytes) -> GatewayError:
+    """Translate an error event: vLLM looks at a grammar once the head has gone."""
+    refusal = said(data)
+    if isinstance(refusal.code, int) and refusal.code in _CLIENTS:
+        return refused(refusal.code, data)
+    error = UpstreamError("the engine failed within its stream")
+    error.add_note(refusal.message)
+    return error
 
 
 def translated(error: BaseException, limit: Limit | None = None) -> GatewayError:

@@ -11,13 +11,13 @@ from gateway.engine.port import Timeouts
 from gateway.engine.refusal import (
     FOREIGN,
     Limit,
+    failed,
     is_error_event,
     refused,
-    said,
     translated,
 )
 from gateway.engine.sse import EventParser, EventSizeError
-from gateway.errors import UpstreamError
+from gateway.errors import GatewayError, UpstreamError
 
 MAX_ANSWER: Final = 16 << 20
 """Bytes of an answer that does not stream."""
@@ -67,7 +67,7 @@ class Stream:
         self._parser = EventParser()
         self._ready: deque[bytes] = deque()
         self._response: Connection | None = None
-        self._failure: UpstreamError | None = None
+        self._failure: GatewayError | None = None
         self._complete = False
         self._first_by: float | None = None
         self._end = 0.0
@@ -136,8 +136,7 @@ class Stream:
                 self._complete = True
                 return
             if is_error_event(data):
-                self._failure = UpstreamError("the engine failed within its stream")
-                self._failure.add_note(said(data).message)
+                self._failure = failed(data)
                 return
             self._ready.append(data)
 

@@ -151,6 +151,20 @@ async def test_a_prompt_over_the_context_length_is_a_bad_request(
         await engine.replica.complete(ask(engine.base, messages=messages))
 
 
+async def test_a_grammar_that_nothing_fits_is_a_bad_request(engine: Engine) -> None:
+    schema = {"type": "object", "required": ["a"], "properties": {"a": False}}
+    form = {"type": "json_schema", "json_schema": {"name": "x", "schema": schema}}
+
+    with pytest.raises(BadRequest, match="Unsatisfiable schema"):
+        await engine.replica.complete(ask(engine.base, response_format=form))
+    with pytest.raises(BadRequest, match="Unsatisfiable schema"):
+        async with engine.replica.stream(
+            ask(engine.base, stream=True, response_format=form)
+        ) as events:
+            await anext(events)
+    assert (await complete(engine, engine.base)).model == engine.base
+
+
 async def test_a_look_shows_the_base_and_the_same_epoch_twice(engine: Engine) -> None:
     first, second = await engine.replica.observe(), await engine.replica.observe()
 

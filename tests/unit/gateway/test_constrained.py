@@ -1,7 +1,10 @@
 """Decoding bound to a schema: what the engine is told, and what comes back."""
 
 import json
+from pathlib import Path
 from typing import Any
+
+import pytest
 
 from gateway.engine.fake import FakeVllm
 from tests.stack import Stack, running
@@ -9,6 +12,8 @@ from tests.unit.gateway.conftest import Configured
 from tests.unit.gateway.test_assist import saying
 
 BOUND = '[surfaces.assist]\nmode = "constrained"\nreask = 1'
+NOTHING = {"type": "object", "required": ["a"], "properties": {"a": False}}
+"""A schema that no value fits; an engine finds that out when it makes a grammar."""
 CONTEXT = [{"id": "c2", "text": "red"}, {"id": 'a "b"', "text": "blue"}]
 
 
@@ -59,6 +64,33 @@ async def test_a_second_question_keeps_grammar_and_aliases(
     assert reply.json["verdict"] == "reasked"
     assert reply.json["output"]["citations"] == ['a "b"']
     assert told(fake_vllm)["type"] == "object"
+
+
+@pytest.mark.parametrize("extra", ["", '[surfaces.assist]\nstream = "live"'])
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_schema_of_the_request_that_nothing_fits_is_a_bad_request(
+    configured: Configured, fake_vllm: FakeVllm, extra: str, *, stream: bool
+) -> None:
+    bound = {"name": "none", "schema": NOTHING}
+    form = {"type": "json_schema", "json_schema": bound}
+    async with running(configured(extra)) as stack:
+        reply = await stack.chat(response_format=form, stream=stream, model="assist")
+    assert (reply.status, reply.code) == (400, "invalid_request")
+    assert "Unsatisfiable schema" in reply.json["error"]["message"]
+    assert fake_vllm.running == 0
+
+
+async def test_a_last_resort_that_the_engine_refuses_leaves_the_first_refusal(
+    configured: Configured, tmp_path: Path
+) -> None:
+    schema = tmp_path / "nothing.json"
+    schema.write_text(json.dumps(NOTHING))
+    extra = f'[surfaces.assist]\nschema = "{schema}"\nlast_resort = "constrained"'
+    async with running(configured(extra)) as stack:
+        reply = await stack.chat(model="assist")
+    assert (reply.status, reply.code) == (502, "output_invalid")
+    last = reply.json["error"]["attempts"][-1]
+    assert (last["attempt"], last["code"]) == ("constrained", "invalid_request")
 
 
 async def test_without_a_context_nothing_can_be_cited(

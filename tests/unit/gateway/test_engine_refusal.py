@@ -9,6 +9,7 @@ from gateway.engine.refusal import (
     FOREIGN,
     MAX_MESSAGE,
     Limit,
+    failed,
     is_error_event,
     refused,
     translated,
@@ -86,6 +87,25 @@ def test_the_engine_s_reason_is_passed_on_bounded_and_tame() -> None:
 
 def test_the_engine_s_own_faults_are_not_quoted_to_clients() -> None:
     assert "/srv" not in refused(500, body("/srv/secret.py", "x")).message
+
+
+@pytest.mark.parametrize(
+    ("code", "expected"),
+    [
+        (400, BadRequest),
+        (404, AdapterUnavailable),
+        (429, Overloaded),
+        (500, UpstreamError),
+        (None, UpstreamError),
+        ("400", UpstreamError),
+    ],
+)
+def test_an_error_event_tells_its_status_itself(
+    code: object, expected: type[GatewayError]
+) -> None:
+    error = {"message": "why", "type": "NotFoundError", "code": code}
+
+    assert type(failed(msgspec.json.encode({"error": error}))) is expected
 
 
 @pytest.mark.parametrize("raw", [b"", b"<html>", b"\xff", b"[]", b'{"error": "no"}'])
