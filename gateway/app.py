@@ -41,7 +41,7 @@ from gateway.control.reconcile import Reconciler
 from gateway.engine.vllm import VllmReplica
 from gateway.errors import SettingsError
 from gateway.fleet import Fleet
-from gateway.keep.files import Files
+from gateway.keep.files import Files, obstacle
 from gateway.keep.keeper import Keeper
 from gateway.live import Live, Present
 from gateway.pipeline.call import Tenant
@@ -108,7 +108,8 @@ def create_app(
             not go on as if it were tended, so the default ends the process.
 
     Raises:
-        SettingsError: a schema does not compile, or the store's URL names none.
+        SettingsError: a schema does not compile, the store's URL names none, or what
+            is to be kept cannot be.
     """
     parts = _parts(settings)
     return Application(
@@ -184,9 +185,17 @@ def _parts(settings: Settings) -> Parts:
 def _keeper(
     settings: Settings, telemetry: Telemetry, counters: PrometheusSink
 ) -> Keeper | None:
-    """What keeps outputs; nothing where no tenant has opted in."""
+    """What keeps outputs; nothing where no tenant has opted in.
+
+    Raises:
+        SettingsError: their directory cannot be made or written.
+    """
     if all(tenant.keep == "none" for tenant in settings.tenants.values()):
         return None
+    if why := obstacle(Path(settings.keep.directory)):
+        raise SettingsError(
+            "keep.directory", f"{why}; name one that can be, or set no tenant's keep"
+        )
     counts = KeptCounters(
         telemetry,
         tenants=list(settings.tenants),

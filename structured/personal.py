@@ -9,8 +9,8 @@ and what is not bounded gives nothing back.
 """
 
 import re
+import socket
 from collections.abc import Callable, Iterator
-from ipaddress import AddressValueError, IPv4Address, IPv6Address
 from typing import Final, Literal
 
 import msgspec
@@ -48,7 +48,7 @@ _IBAN: Final = re.compile(
 )
 _CARD: Final = re.compile(
     r"""
-    (?<![A-Z0-9]) (?<!\d[.,]) (?= (
+    (?<![A-Z0-9]) (?<!\d[.,]) (?=[2-6]) (?= (
         \d{14,19} | \d{4}(?:[ -]\d{4}){3}(?:[ -]\d{1,3})? | \d{4}[ -]\d{6}[ -]\d{4,5}
     ) (?![A-Z0-9]) )
     """,
@@ -190,20 +190,29 @@ def _iban(text: str) -> int:
 
 
 _IPV6_GROUPS: Final = 3
+_LOOPBACK: Final = 127
 
 
 def _ip(text: str) -> int:
     """An address's length; loopback and `a::b` say nothing about anybody."""
+    sixth = ":" in text
+    if text[-1] == ":" != text[-2]:
+        text = text[:-1]  # the sentence's: "from 2001:db8::1: timed out"
     try:
-        address = IPv6Address(text) if ":" in text else IPv4Address(text)
-    except AddressValueError:
+        # An eighth of what ipaddress takes to say the same, which the tests ask.
+        packed = socket.inet_pton(socket.AF_INET6 if sixth else socket.AF_INET, text)
+    except OSError:
         return 0
-    if address.is_loopback or address.is_unspecified:
-        return 0
-    groups = [group for group in text.split(":") if group]
-    if ":" in text and (len(groups) < _IPV6_GROUPS or not re.search(r"\d", text)):
-        return 0
-    return len(text)
+    if sixth:
+        groups = [group for group in text.split(":") if group]
+        nobodys = (
+            (packed[:-1] == bytes(15) and packed[-1] <= 1)
+            or len(groups) < _IPV6_GROUPS
+            or not re.search(r"\d", text)
+        )
+    else:
+        nobodys = packed[0] == _LOOPBACK or not any(packed)
+    return 0 if nobodys else len(text)
 
 
 def _token(text: str) -> int:

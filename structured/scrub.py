@@ -17,9 +17,10 @@ from structured.errors import ParseError, ScrubError
 from structured.parse import parse
 from structured.personal import KINDS, Kind, Name
 
-PASSES: Final = 8
+PASSES: Final = 3
 """Most passes over one text. The second finds nothing, unless a placeholder of the
-first has freed what stood against it."""
+first has freed what stood against it; a text in which that goes on is no ordinary one,
+and each pass costs as much as the first."""
 
 SHORTEST: Final = 6
 """Characters of the shortest text in which anything is looked for: `a@b.co`."""

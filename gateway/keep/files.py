@@ -22,6 +22,21 @@ _DAY: Final = 86_400
 Write = Callable[[int, bytes], int]
 
 
+def obstacle(directory: Path) -> str | None:
+    """What keeps files from being made in a directory that may not be there yet.
+
+    Looks, and makes nothing: a directory is only there once something is kept.
+    """
+    there = directory.absolute()
+    while not there.exists():
+        there = there.parent
+    if not there.is_dir():
+        return f"{there} is not a directory"
+    if not os.access(there, os.W_OK | os.X_OK):
+        return f"{there} cannot be written by this user"
+    return None
+
+
 class Files:
     """Appends lines, begins new files, deletes old ones. For one thread at a time."""
 

@@ -19,7 +19,7 @@ from gateway.keep.recent import Recent, Seen
 from gateway.keep.record import is_flawed, new_id, output_of, stamp
 from gateway.pipeline.trace import Trace
 from structured.errors import ScrubError
-from structured.kept import Feedback, Output, Rating, encode, scrubbed
+from structured.kept import Feedback, Rating, encode, scrubbed
 
 _LOG: Final = logging.getLogger("wastegate")
 
@@ -54,16 +54,15 @@ class Said(msgspec.Struct, frozen=True):
 
 
 class _Record(msgspec.Struct, frozen=True):
-    output: Output | None
+    seen: Seen
+    """Its output is written unless it is in a file already; then it only lends its
+    placeholders."""
     feedback: Feedback | None = None
-    again: bool = False
-    """The output was handed over before: it only lends its placeholders."""
 
-    @property
-    def lines(self) -> int:
-        return (self.output is not None and not self.again) + (
-            self.feedback is not None
-        )
+    def lines(self, *, written: bool) -> int:
+        """How many there are to write; whether the output counts as written."""
+        wanted = self.seen.output is not None and not written
+        return wanted + (self.feedback is not None)
 
 
 class Keeper:
@@ -131,7 +130,7 @@ class Keeper:
             size=size,
         )
         if output is not None and (call.tenant.keep == "all" or is_flawed(trace)):
-            seen.kept = self._offer(_Record(output))
+            self._offer(_Record(seen))
         self._recent.add(seen)
 
     def seen(self, tenant: str, request_id: str) -> Seen | None:
@@ -139,7 +138,7 @@ class Keeper:
         return self._recent.find(tenant, request_id, self._now())
 
     def feedback(self, seen: Seen, said: Said) -> str | None:
-        """Take feedback on a request, and the request with it if it is not kept yet.
+        """Take feedback on a request, and its output with it if no file has it.
 
         Returns:
             The feedback's id; None if the queue is full and it was dropped.
@@ -158,9 +157,8 @@ class Keeper:
             comment=said.comment,
             correction=said.correction,
         )
-        if not self._offer(_Record(output, feedback, again=seen.kept)):
+        if not self._offer(_Record(seen, feedback)):
             return None
-        seen.kept = output is not None
         self._counts.feedback(feedback)
         return feedback.id
 
@@ -182,9 +180,10 @@ class Keeper:
 
     def _offer(self, record: _Record) -> bool:
         if len(self._queue) >= self._limits.queue:
-            self._counts.kept("dropped", record.lines)
+            self._counts.kept("dropped", record.lines(written=record.seen.handed))
             return False
         self._queue.append(record)
+        record.seen.handed = True
         self._wake.set()
         return True
 
@@ -208,13 +207,15 @@ class Keeper:
         outcomes: Counter[str] = Counter()
         self._on_disk(self._files.tidy)
         for record in batch:
-            outcomes[self._keep(record)] += record.lines
+            lines = record.lines(written=record.seen.kept)
+            outcomes[self._keep(record)] += lines
         return outcomes
 
     def _keep(self, record: _Record) -> str:
+        seen = record.seen
         try:
-            output, feedback = scrubbed(record.output, record.feedback)
-            lines = (None if record.again else output, feedback)
+            output, feedback = scrubbed(seen.output, record.feedback)
+            lines = (None if seen.kept else output, feedback)
             data = b"".join(encode(line) for line in lines if line is not None)
         except ScrubError:
             return "unscrubbed"
@@ -225,6 +226,7 @@ class Keeper:
             return "too_large"
         if not self._on_disk(lambda: self._files.append(data)):
             return "failed"
+        seen.kept = output is not None
         if self._failing:
             _LOG.warning("outputs are kept again")
         self._failing = False

@@ -13,18 +13,21 @@ class KeepLimits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
 
     directory: Annotated[str, msgspec.Meta(min_length=1)] = "var/kept"
     """Where the files are. It is made with mode 700, and they with 600."""
-    record_bytes: Annotated[int, msgspec.Meta(ge=1024, le=1_048_576)] = 65_536
+    record_bytes: Annotated[int, msgspec.Meta(ge=1024, le=262_144)] = 32_768
     """Longest request, its outputs included, that is kept; a longer one is counted as
-    `too_large`. It bounds the memory of all that follows, and what scrubbing costs."""
+    `too_large`. It bounds the memory of all that follows, and what scrubbing costs: the
+    worst texts take some 3 ms of a thread for each KiB, and hold a lock that all need
+    for a tenth of it at a time."""
     file_bytes: Count = 16_777_216
     """A file that would grow over this is closed. One a day at least, else."""
     total_bytes: Count = 268_435_456
-    """Of all files together; before it would be passed, the oldest is deleted."""
+    """Of all files together; before it would be passed, the oldest is deleted. Gateways
+    that share the directory may pass it by `file_bytes` for each but the first."""
     days: Count = 30
     """Files of an earlier day (UTC) than so many days ago are deleted."""
     queue: Count = 256
     """Records that wait for the disk; while it is full, more are dropped. Times
-    `record_bytes` it is the memory that a stalled disk costs: 16 MiB."""
+    `record_bytes` it is the memory that a stalled disk costs: 8 MiB."""
     feedback_requests: Count = 1000
     """Of each tenant that keeps: the latest requests on which feedback is taken."""
     feedback_bytes: Count = 8_388_608

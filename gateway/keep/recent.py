@@ -10,7 +10,7 @@ from structured.schema import Schema
 
 
 class Seen(msgspec.Struct):
-    """A request of a tenant that keeps, and whether it is kept already."""
+    """A request of a tenant that keeps, and how far its output has come."""
 
     request_id: str
     at: float
@@ -25,7 +25,10 @@ class Seen(msgspec.Struct):
     """Not yet scrubbed. None where nothing was checked, or where it is too long."""
     size: int
     """Bytes of its texts that are held."""
+    handed: bool = False
+    """Whether the output waits for the disk, or has done so."""
     kept: bool = False
+    """Whether the output is in a file. The thread that writes reads and sets it."""
 
 
 class Recent:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.keep.files import PATTERN, Files
+from gateway.keep.files import PATTERN, Files, obstacle
 from gateway.keep.limits import KeepLimits
 from structured.kept import Feedback, encode, read
 
@@ -213,6 +213,22 @@ def test_a_directory_that_cannot_be_made_is_an_error_until_it_can(
     (tmp_path / "deep").unlink()
     files.append(LINE)
     assert len(kept(tmp_path)) == 1
+
+
+def test_what_stands_in_a_directory_s_way_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert obstacle(tmp_path / "deep" / "kept") is None
+    assert not (tmp_path / "deep").exists()
+    (tmp_path / "deep").write_text("in the way")
+    assert obstacle(tmp_path / "deep") == f"{tmp_path}/deep is not a directory"
+
+    def denied(path: Path, mode: int) -> bool:
+        return path != tmp_path or not mode & os.W_OK
+
+    monkeypatch.setattr(os, "access", denied)  # root may write everywhere
+    said = obstacle(tmp_path / "other" / "kept")
+    assert said == f"{tmp_path} cannot be written by this user"
 
 
 def test_closing_gives_every_descriptor_back(tmp_path: Path, clock: Clock) -> None:

@@ -93,7 +93,7 @@ def test_a_wrong_generator_in_the_environment_is_refused(tmp_path: Path) -> None
         ('[tenants.acme]\nkeep = "some"', "tenants", "some"),
         ("[tenants.acme]\nkeep = true", "tenants", "str"),
         ("[keep]\nrecord_bytes = 10", "keep.record_bytes", "1024"),
-        ("[keep]\nfile_bytes = 60000", "keep", "file_bytes"),
+        ("[keep]\nfile_bytes = 30000", "keep", "file_bytes"),
         ("[keep]\ntotal_bytes = 1000000", "keep", "total_bytes"),
         ("[keep]\ndays = 0", "keep.days", ">= 1"),
         ('[keep]\ndirectory = ""', "keep.directory", "length"),

@@ -1,11 +1,12 @@
 """Scrubbing: what is found, what is left alone, and what it promises for any text."""
 
 import re
+from ipaddress import AddressValueError, IPv4Address, IPv6Address
 from typing import Any, Final
 
 import msgspec
 import pytest
-from hypothesis import given, strategies as st
+from hypothesis import example, given, strategies as st
 
 from structured.errors import ScrubError
 from structured.scrub import Scrubber
@@ -202,6 +203,42 @@ def test_scrubbing_json_text_is_scrubbing_its_value(value: Any) -> None:
     raw = msgspec.json.encode(value).decode()
     after = Scrubber().json_text(raw)
     assert msgspec.json.decode(after) == Scrubber().value(value)
+
+
+def somebodys(text: str) -> bool:
+    """What the standard library says of a text that looks like an address."""
+    try:
+        address = IPv6Address(text) if ":" in text else IPv4Address(text)
+    except AddressValueError:
+        return False
+    short = len([each for each in text.split(":") if each]) < 3
+    wordy = ":" in text and (short or not re.search(r"\d", text))
+    return not (address.is_loopback or address.is_unspecified or wordy)
+
+
+OCTETS = st.sampled_from(
+    ["0", "1", "00", "01", "9", "127", "255", "256", "999"]
+) | st.integers(0, 256).map(str)
+GROUPS = st.sampled_from(["", "0", "1", "a", "fe80", "0001", "ffff"])
+
+
+@given(
+    st.lists(OCTETS, min_size=4, max_size=4).map(".".join)
+    | st.lists(GROUPS, min_size=3, max_size=8).map(":".join)
+)
+@example("127.0.0.5")
+@example("0.0.0.1")
+@example("0:0:0:0:0:0:0:1")
+@example("0:0:0:0:0:0:0:2")
+def test_an_address_is_what_the_standard_library_says(text: str) -> None:
+    found = scrubbed(f"from {text} on") == "from <IP_1> on"
+    if not text.startswith(":") and not text.endswith(":"):
+        assert found == somebodys(text)
+
+
+def test_a_colon_behind_an_address_is_not_of_it() -> None:
+    assert scrubbed("2001:db8::1: timed out") == "<IP_1>: timed out"
+    assert scrubbed("2001:db8:0:1:: is ours") == "<IP_1> is ours"
 
 
 @given(st.text('"\\{}:,a1@.co \n', max_size=60))
