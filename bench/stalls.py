@@ -1,8 +1,8 @@
 """How long a bad day holds everybody else up: `python -m bench stalls`.
 
-A gateway runs in front of an engine that says the worst (`bench.hostile`). Beside each
-request somebody asks `/healthz` all the time: the longest that this takes is the stall,
-and the CPU time of the gateway's process is what the request cost.
+A gateway runs in front of an engine that says the worst (`bench.hostile`). Somebody asks
+`/healthz` all the time beside a request: the longest that this takes is the stall. Then
+the request goes alone, and the CPU time of the gateway's process is what it cost.
 """
 
 import hashlib
@@ -16,10 +16,10 @@ import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Self
 
 from bench.errors import BenchError
-from bench.hostile import CASES, ORDINARY, Case, body, outcome
+from bench.hostile import CASES, Case, body, outcome
 from bench.processes import Launch, Running, free_ports, started
 
 OUT: Final = Path("docs/stalls.md")
@@ -92,6 +92,14 @@ class Pulse(threading.Thread):
         self._ends = threading.Event()
         self.longest = 0.0
 
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ends.set()
+        self.join()
+
     def run(self) -> None:
         """Ask until the end."""
         connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=WITHIN)
@@ -107,11 +115,6 @@ class Pulse(threading.Thread):
         """Return the longest in milliseconds, and begin anew."""
         longest, self.longest = self.longest, 0.0
         return longest * 1e3
-
-    def end(self) -> None:
-        """Stop asking."""
-        self._ends.set()
-        self.join()
 
 
 def main(times: int = TIMES) -> int:
@@ -143,15 +146,9 @@ def _rows(home: Path, key: str, times: int) -> list[Row]:
         started(Launch("gateway", serve, 0, port, home / "gateway.log")) as gateway,
     ):
         _await_ready(gateway)
-        pulse = Pulse(port)
-        pulse.start()
-        try:
-            return [
-                _row(case, number, gateway, pulse, key, times)
-                for number, case in enumerate(CASES)
-            ]
-        finally:
-            pulse.end()
+        return [
+            _row(case, number, gateway, key, times) for number, case in enumerate(CASES)
+        ]
 
 
 def _await_ready(gateway: Running) -> None:
@@ -167,18 +164,25 @@ def _await_ready(gateway: Running) -> None:
         time.sleep(0.1)
 
 
-def _row(
-    case: Case, number: int, gateway: Running, pulse: Pulse, key: str, times: int
-) -> Row:
+def _row(case: Case, number: int, gateway: Running, key: str, times: int) -> Row:
     outcomes: set[str] = set()
     stall = cpu = seconds = 0.0
-    for _ in range(times):
-        pulse.taken()
-        before, began = gateway.cpu_seconds(), time.perf_counter()
+
+    def asked() -> None:
+        nonlocal seconds
+        began = time.perf_counter()
         outcomes.add(_ask(case, number, gateway.launch.port, key))
         seconds = max(seconds, time.perf_counter() - began)
         time.sleep(SETTLED)
-        stall = max(stall, pulse.taken())
+
+    with Pulse(gateway.launch.port) as pulse:
+        for _ in range(times):
+            pulse.taken()
+            asked()
+            stall = max(stall, pulse.taken())
+    for _ in range(times):
+        before = gateway.cpu_seconds()
+        asked()
         cpu = max(cpu, (gateway.cpu_seconds() - before) * 1e3)
     sys.stderr.write(f"{case.name}: {', '.join(outcomes)}; {stall:.0f} ms\n")
     return Row(case, ", ".join(sorted(outcomes)), stall, cpu, seconds)
@@ -206,25 +210,24 @@ def _ask(case: Case, number: int, port: int, key: str) -> str:
 
 def _report(rows: Sequence[Row], times: int) -> str:
     today = datetime.now(UTC).date()  # noqa: TID251 -- a report's date
-    idle = next(row for row in rows if row.case is ORDINARY)
     missed = [row.missed for row in rows if row.missed]
     return "\n".join(
         [
             "# How long a bad day holds everybody else up",
             "",
             (
-                f"Made on {today} by `python -m bench stalls`: each case {times} times,"
-                " the worst of them. **stall**: the longest that another client waited"
-                " for `/healthz` meanwhile; **cpu**: the gateway's process, counted in"
-                f" steps of 10 ms, that client's questions included: {idle.cpu:.0f} ms"
-                " beside an ordinary answer."
+                f"Made on {today} by `python -m bench stalls`: the worst of {times} times"
+                " each. **stall**: the longest that another client waited for `/healthz`"
+                " beside the request; **cpu**: the gateway's process with the request"
+                f" alone, until {SETTLED * 1e3:.0f} ms after the answer; **answered in**:"
+                " the worst of both."
             ),
             "",
             "| case | outcome | stall, ms | cpu, ms | answered in, ms |",
             "|---|---|--:|--:|--:|",
             *(
                 f"| {row.case.name.replace('|', '/')} | {row.outcome} | {row.stall:.1f}"
-                f" | {row.cpu:.0f} | {row.seconds * 1e3:.0f} |"
+                f" | {row.cpu:.1f} | {row.seconds * 1e3:.0f} |"
                 for row in rows
             ),
             "",

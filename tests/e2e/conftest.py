@@ -28,6 +28,8 @@ class Gateway(msgspec.Struct, frozen=True):
     url: str
     admin_url: str
     log: Path
+    kept: Path
+    """Where outputs of tenants that have opted in are kept."""
 
     def environment(self) -> dict[str, str]:
         """What the command line reads."""
@@ -103,8 +105,18 @@ key_sha256 = ["tester={sha256(ADMIN_KEY)}"]
 replicas = ["{replica}"]
 [registry]
 path = "{where}/adapters"
+[keep]
+directory = "{where}/kept"
+[surfaces.live]
+schema = "{ROOT}/schemas/assist.json"
+stream = "live"
+[surfaces.tight]
+schema = "{ROOT}/schemas/assist.json"
+mode = "constrained"
 [tenants.acme]
 key_sha256 = ["{sha256(KEY)}"]
+surfaces = ["assist", "live", "tight"]
+keep = "all"
 [tenants.careful]
 key_sha256 = ["{sha256("careful-key")}"]
 surfaces = ["assist"]
@@ -132,7 +144,7 @@ def gateway(
             stdout=out,
             stderr=subprocess.STDOUT,
         )
-    running = Gateway(url=url, admin_url=admin_url, log=log)
+    running = Gateway(url=url, admin_url=admin_url, log=log, kept=where / "kept")
     try:
         _wait_until_ready(process, running)
         yield running
