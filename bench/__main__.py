@@ -1,9 +1,10 @@
-"""Benchmarks: `python -m bench [overhead | micro | swap | structured | stalls | modes]`.
+"""Benchmarks: `python -m bench [overhead | micro | swap | structured | stalls | modes | gates]`.
 
 overhead: what the gateway adds to a request, beside a direct call and nginx.
 micro: its pieces, one by one.
 structured: what repair makes of broken texts, beside json_repair; docs/structured.md.
 stalls: how long bad days hold other clients up; docs/stalls.md.
+gates: how often a rollout's gates are wrong, and how soon right; docs/gates.md.
 modes: on a running vLLM, verdicts of the base model by mode; docs/verdicts.md.
 swap: on a running stack, what an adapter's coming and going costs the base.
 
@@ -16,11 +17,12 @@ import os
 import signal
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
 from bench import (
+    gates,
     micro,
     modes,
     overhead,
@@ -48,26 +50,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # An ordinary SIGTERM would leave the children to the kernel's mercy.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        if options.what == "micro":
-            _say(micro.report(micro.run(options.repeat)))
-        elif options.what == "structured":
-            return structured.main(options.seed)
-        elif options.what == "stalls":
-            return stalls.main()
-        elif options.what == "modes":
-            return modes.main(options.engine, options.questions)
-        elif options.what == "swap":
-            done = asyncio.run(swap.run(access(os.environ), options.phase))
-            _say(done.report)
-        else:
-            _overhead(options.rounds, options.seconds)
+        return _RUNS[options.what](options)
     except (BenchError, SetupError) as error:
         sys.stderr.write(f"bench: {error}\n")
         return 1
     except KeyboardInterrupt:
         sys.stderr.write("bench: interrupted, everything is stopped\n")
         return INTERRUPTED
-    return 0
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -76,7 +65,7 @@ def _parser() -> argparse.ArgumentParser:
     add(
         "what",
         nargs="?",
-        choices=("overhead", "micro", "swap", "structured", "stalls", "modes"),
+        choices=tuple(_RUNS),
         default="overhead",
     )
     add("--rounds", type=int, default=3, help="[%(default)s]")
@@ -84,12 +73,25 @@ def _parser() -> argparse.ArgumentParser:
     add("--phase", type=float, default=90, help="seconds a phase of swap [%(default)s]")
     add("--engine", default="http://127.0.0.1:8000", help="vLLM of modes [%(default)s]")
     add("--questions", type=int, default=100, help="of modes [%(default)s]")
-    add("--seed", type=int, default=2026, help="of the broken texts [%(default)s]")
+    add("--seed", type=int, default=2026, help="of structured and gates [%(default)s]")
     add("--repeat", type=int, default=5, help="of a micro-benchmark [%(default)s]")
     return parser
 
 
-def _overhead(rounds: int, seconds: int) -> None:
+def _micro(options: argparse.Namespace) -> int:
+    _say(micro.report(micro.run(options.repeat)))
+    return 0
+
+
+def _swap(options: argparse.Namespace) -> int:
+    done = asyncio.run(swap.run(access(os.environ), options.phase))
+    _say(done.report)
+    return 0
+
+
+def _overhead(options: argparse.Namespace) -> int:
+    rounds: int = options.rounds
+    seconds: int = options.seconds
     found = tools.find()
     cores = _cores()
     machine = report.host()
@@ -104,6 +106,7 @@ def _overhead(rounds: int, seconds: int) -> None:
             lines = overhead.summarise(rows, done)
     report.save(LAST, machine, how, lines, done)
     _say(f"{report.overhead(lines, machine, how)}\n\nIn full: {LAST}")
+    return 0
 
 
 def _cores() -> Cores:
@@ -120,6 +123,16 @@ def _progress(text: str) -> None:
 def _say(text: str) -> None:
     sys.stdout.write(f"{text}\n")
 
+
+_RUNS: Final[Mapping[str, Callable[[argparse.Namespace], int]]] = {
+    "overhead": _overhead,
+    "micro": _micro,
+    "structured": lambda options: structured.main(options.seed),
+    "stalls": lambda _: stalls.main(),
+    "modes": lambda options: modes.main(options.engine, options.questions),
+    "swap": _swap,
+    "gates": lambda options: gates.main(options.seed),
+}
 
 if __name__ == "__main__":
     sys.exit(main())
