@@ -13,8 +13,9 @@ from gateway.telemetry.exposition import new_registry
 from gateway.telemetry.prometheus import PrometheusSink
 from gateway.telemetry.record import RequestFinished
 from routing.bucketing import bucket
+from routing.decision import Query
 from routing.flags import FlagDocument
-from routing.resolve import Query, compile_flags
+from routing.resolve import compile_flags
 from structured.check import check
 from structured.schema import Schema, compile_schema
 

@@ -4,8 +4,10 @@ from collections.abc import Mapping
 
 import msgspec
 
-from routing.flags import FlagDocument, Generator, Kill, with_kill
-from routing.resolve import Decision, Query, Snapshot, compile_flags
+from routing.decision import Decision, Query
+from routing.flags import FlagDocument, with_kill
+from routing.resolve import Snapshot, compile_flags
+from routing.rules import Generator, Kill
 
 
 class Present(msgspec.Struct, frozen=True):

@@ -18,7 +18,7 @@ from gateway.api.limits import Limits
 from gateway.engine.port import Timeouts
 from gateway.errors import SettingsError
 from gateway.keep.limits import KeepLimits
-from routing.flags import Generator
+from routing.rules import Generator
 
 Address = Annotated[str, msgspec.Meta(pattern=r"^[\w.:\[\]-]+:\d{1,5}$")]
 Url = Annotated[str, msgspec.Meta(pattern=r"^https?://[^/\s]+$")]

@@ -4,50 +4,27 @@ A document that exists is valid: the checks run on construction, on decoding and
 on `msgspec.structs.replace` alike.
 """
 
-from collections.abc import Iterator, Mapping
-from typing import Any, Final, Literal, get_args
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any, Final, Literal
 
 import msgspec
 
-from routing.bucketing import BUCKETS, check_name
-from routing.errors import FlagError, PartError
+from routing.errors import FlagError
+from routing.rules import (
+    GENERATORS,
+    SCOPES,
+    Generator,
+    Kill,
+    RolloutRule,
+    SurfaceRule,
+    check_kill,
+    check_part,
+    check_rollout,
+    check_weights,
+)
 
 FLAG: Final = "GENERATOR"
 """The flag's key, in the bucketing key as well as for OpenFeature."""
-
-Generator = Literal["base", "lora", "lora_pref"]
-"""What answers a request; the flag's variants."""
-
-Scope = Literal["global", "tenant", "surface", "variant"]
-"""What a kill takes the boost away from."""
-
-GENERATORS: Final[tuple[Generator, ...]] = get_args(Generator)
-SCOPES: Final[tuple[Scope, ...]] = get_args(Scope)
-_KILLABLE: Final = GENERATORS[1:]
-
-
-class SurfaceRule(
-    msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True
-):
-    """What one surface gets instead of the document's percentages.
-
-    Either `variant`, which pins all of its requests, or weights in basis points;
-    a weight left out is the document's.
-    """
-
-    variant: Generator | None = None
-    lora: int | None = None
-    lora_pref: int | None = None
-
-
-class Kill(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Everything in this scope gets the base, whatever else the document says.
-
-    `name` is the tenant, the surface or the variant; it is empty for "global".
-    """
-
-    scope: Scope
-    name: str = ""
 
 
 class FlagDocument(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -56,6 +33,7 @@ class FlagDocument(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     `lora` and `lora_pref` are basis points (500 is 5 %) of the units; they grow
     from opposite ends of the buckets, and what lies between gets `default`.
     `salt` is the release's id: another salt is another draw of guinea pigs.
+    `rollouts` are in the order of their start; the newest that covers a request counts.
 
     Raises:
         FlagError: a field that cannot be true, with its path.
@@ -68,21 +46,28 @@ class FlagDocument(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     overrides: Mapping[str, Generator] = {}
     surfaces: Mapping[str, SurfaceRule] = {}
     kills: tuple[Kill, ...] = ()
+    rollouts: tuple[RolloutRule, ...] = ()
     hash: Literal["flagd-v3"] = "flagd-v3"
 
     def __post_init__(self) -> None:
         """Refuse what cannot be true."""
-        _check_part("salt", "salt", self.salt)
-        _check_weights("", self.lora, self.lora_pref)
+        check_part("salt", "salt", self.salt)
+        check_weights("", self.lora, self.lora_pref)
         for tenant in self.overrides:
-            _check_part(f"overrides.{tenant}", "tenant", tenant)
+            check_part(f"overrides.{tenant}", "tenant", tenant)
         for name, rule in self.surfaces.items():
-            _check_part(f"surfaces.{name}", "surface", name)
+            check_part(f"surfaces.{name}", "surface", name)
             _check_rule(f"surfaces.{name}", rule, self)
         for at, kill in enumerate(self.kills):
-            _check_kill(f"kills[{at}]", kill)
+            check_kill(f"kills[{at}]", kill)
             if kill in self.kills[:at]:
                 raise FlagError(f"kills[{at}]", "is listed already: once is enough")
+        for at, rule in enumerate(self.rollouts):
+            check_rollout(f"rollouts[{at}]", rule)
+            if any(rule.id == earlier.id for earlier in self.rollouts[:at]):
+                raise FlagError(
+                    f"rollouts[{at}].id", "is another rollout's: use a new one"
+                )
 
 
 def decode(data: bytes) -> FlagDocument:
@@ -121,6 +106,24 @@ def without_kill(document: FlagDocument, kill: Kill) -> FlagDocument:
     return msgspec.structs.replace(document, kills=kept)
 
 
+def with_rollout(document: FlagDocument, rule: RolloutRule) -> FlagDocument:
+    """Return the document with this rollout in place of the one of its id, or last.
+
+    Raises:
+        FlagError: the rule cannot be true.
+    """
+    held = [rule if each.id == rule.id else each for each in document.rollouts]
+    if rule not in held:
+        held.append(rule)
+    return msgspec.structs.replace(document, rollouts=tuple(held))
+
+
+def without_rollouts(document: FlagDocument, ids: Collection[str]) -> FlagDocument:
+    """Return the document without these rollouts."""
+    kept = tuple(each for each in document.rollouts if each.id not in ids)
+    return msgspec.structs.replace(document, rollouts=kept)
+
+
 def with_override(
     document: FlagDocument, tenant: str, variant: Generator | None
 ) -> FlagDocument:
@@ -135,28 +138,6 @@ def with_override(
     return msgspec.structs.replace(document, overrides=overrides)
 
 
-def _check_part(path: str, part: str, text: str) -> None:
-    try:
-        check_name(part, text)
-    except PartError as error:
-        raise FlagError(path, error.message) from error
-
-
-def _check_weights(path: str, lora: int, lora_pref: int) -> None:
-    for name, weight in (("lora", lora), ("lora_pref", lora_pref)):
-        if not 0 <= weight <= BUCKETS:
-            raise FlagError(
-                f"{path}.{name}".lstrip("."),
-                f"is {weight}: a weight is 0 to {BUCKETS} basis points (500 is 5 %)",
-            )
-    if lora + lora_pref > BUCKETS:
-        raise FlagError(
-            path or "lora",
-            f"lora ({lora}) and lora_pref ({lora_pref}) are {lora + lora_pref} basis"
-            f" points together: at most {BUCKETS} can be given away",
-        )
-
-
 def _check_rule(path: str, rule: SurfaceRule, document: FlagDocument) -> None:
     weights = (rule.lora, rule.lora_pref)
     if rule.variant is not None:
@@ -168,7 +149,7 @@ def _check_rule(path: str, rule: SurfaceRule, document: FlagDocument) -> None:
             path, "says nothing: give a variant or weights, or leave the surface out"
         )
     lora, lora_pref = rule_weights(rule, document)
-    _check_weights(path, lora, lora_pref)
+    check_weights(path, lora, lora_pref)
 
 
 def rule_weights(rule: SurfaceRule, document: FlagDocument) -> tuple[int, int]:
@@ -176,25 +157,6 @@ def rule_weights(rule: SurfaceRule, document: FlagDocument) -> tuple[int, int]:
     lora = document.lora if rule.lora is None else rule.lora
     lora_pref = document.lora_pref if rule.lora_pref is None else rule.lora_pref
     return lora, lora_pref
-
-
-def _check_kill(path: str, kill: Kill) -> None:
-    if kill.scope == "global":
-        if kill.name:
-            raise FlagError(
-                f"{path}.name",
-                f"is {kill.name!r}: a global kill has no name;"
-                " use the scope tenant, surface or variant to kill one",
-            )
-    elif kill.scope == "variant":
-        if kill.name not in _KILLABLE:
-            raise FlagError(
-                f"{path}.name",
-                f"is {kill.name!r}: {' and '.join(_KILLABLE)} can be killed,"
-                " the base is what a kill gives",
-            )
-    else:
-        _check_part(f"{path}.name", kill.scope, kill.name)
 
 
 def _advise(data: bytes, path: str, message: str) -> tuple[str, str]:

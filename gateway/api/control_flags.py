@@ -19,9 +19,10 @@ from gateway.errors import (
 )
 from gateway.fleet import Fleet
 from gateway.live import Live, Present
+from routing.decision import Query
 from routing.errors import FlagError, PartError, StoreError
-from routing.flags import FLAG, FlagDocument, Generator, Kill, Scope
-from routing.resolve import Query
+from routing.flags import FLAG, FlagDocument
+from routing.rules import Generator, Kill, Scope
 from routing.store import AuditEntry, Store
 
 Why = Annotated[str, Field(max_length=1000)]

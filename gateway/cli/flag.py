@@ -12,7 +12,8 @@ from gateway.cli.errors import CliError, RefusedError, UsageError
 from gateway.cli.run import remote
 from gateway.cli.screen import Screen, percent, table
 from routing.errors import FlagError
-from routing.flags import FLAG, FlagDocument, Generator, SurfaceRule
+from routing.flags import FLAG, FlagDocument
+from routing.rules import Generator, SurfaceRule
 
 _TRIES: Final = 5
 _PATH: Final = f"flags/{FLAG}"

@@ -10,7 +10,7 @@ from gateway.cli.client import Admin, Answer
 from gateway.cli.errors import UsageError
 from gateway.cli.run import remote
 from gateway.cli.screen import Screen, table
-from routing.flags import Kill, Scope
+from routing.rules import Kill, Scope
 
 _SCOPES: Final = get_args(Scope)
 

@@ -23,15 +23,8 @@ from gateway.control.documents import (
 from gateway.errors import BadRequest, StateConflict, StoreUnavailable
 from gateway.live import Live, Present
 from routing.errors import FlagError, StoreError
-from routing.flags import (
-    FlagDocument,
-    Generator,
-    Kill,
-    encode,
-    with_kill,
-    with_override,
-    without_kill,
-)
+from routing.flags import FlagDocument, encode, with_kill, with_override, without_kill
+from routing.rules import Generator, Kill
 from routing.store import Change, Conflict, Store
 
 _TRIES: Final = 5

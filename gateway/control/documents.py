@@ -12,7 +12,8 @@ import msgspec
 
 from gateway.live import Live, Present
 from routing.errors import StoreError
-from routing.flags import FLAG, FlagDocument, Generator, decode, encode
+from routing.flags import FLAG, FlagDocument, decode, encode
+from routing.rules import Generator
 from routing.store import Change, Conflict, Store
 
 FLAGS_KEY: Final = f"flags/{FLAG}"

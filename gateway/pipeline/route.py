@@ -11,9 +11,9 @@ from gateway.fleet import Fleet, Lease
 from gateway.live import Live
 from gateway.pipeline.call import Call
 from gateway.pipeline.trace import Trace
+from routing.decision import Decision, Query
 from routing.errors import PartError
-from routing.flags import Generator
-from routing.resolve import Decision, Query
+from routing.rules import Generator
 
 FALLBACK: Final = "; fallback=adapter_unavailable"
 

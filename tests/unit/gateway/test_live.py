@@ -1,8 +1,9 @@
 """The present: swapped whole, and never behind a local decision to stop."""
 
 from gateway.live import Live, Present
-from routing.flags import FlagDocument, Kill
-from routing.resolve import Query
+from routing.decision import Query
+from routing.flags import FlagDocument
+from routing.rules import Kill
 
 LORA = Present(
     FlagDocument(default="lora"),

@@ -7,14 +7,13 @@ from hypothesis import given, settings, strategies as st
 from routing.errors import FlagError
 from routing.flags import (
     FlagDocument,
-    Kill,
-    SurfaceRule,
     decode,
     encode,
     with_kill,
     with_override,
     without_kill,
 )
+from routing.rules import Kill, RolloutRule, SurfaceRule, Target
 from tests.unit.routing.making import DOCUMENTS
 
 
@@ -35,6 +34,9 @@ def test_the_json_is_the_one_that_is_documented() -> None:
         lora=500,
         surfaces={"email": SurfaceRule(variant="base")},
         kills=(Kill("global"),),
+        rollouts=(
+            RolloutRule("ro-1", Target("lora", "a@v1"), tenants=frozenset({"acme"})),
+        ),
     )
     assert json.loads(encode(document)) == {
         "default": "base",
@@ -44,6 +46,13 @@ def test_the_json_is_the_one_that_is_documented() -> None:
         "overrides": {},
         "surfaces": {"email": {"variant": "base"}},
         "kills": [{"scope": "global", "name": ""}],
+        "rollouts": [
+            {
+                "id": "ro-1",
+                "candidate": {"generator": "lora", "model": "a@v1"},
+                "tenants": ["acme"],
+            }
+        ],
         "hash": "flagd-v3",
     }
 

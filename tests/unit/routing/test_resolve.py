@@ -8,17 +8,11 @@ from openfeature.evaluation_context import (  # pyright: ignore[reportMissingTyp
     EvaluationContext,
 )
 
+from routing.decision import Decision, Query, Reason, Rule
 from routing.errors import PartError
-from routing.flags import (
-    GENERATORS,
-    FlagDocument,
-    Generator,
-    Kill,
-    SurfaceRule,
-    rule_weights,
-    with_kill,
-)
-from routing.resolve import Decision, Query, Reason, Rule, compile_flags, resolve
+from routing.flags import FlagDocument, rule_weights, with_kill
+from routing.resolve import compile_flags, resolve
+from routing.rules import GENERATORS, Generator, Kill, SurfaceRule
 from tests.unit.routing.making import DOCUMENTS, KILLS, QUERIES, WEIGHTS
 
 CONV_42 = 9816  # the bucket of GENERATOR/r17/acme/conv-42
@@ -196,9 +190,13 @@ def test_every_decision_is_complete_and_comes_from_closed_sets(
 
 
 def splits(document: FlagDocument, query: Query) -> bool:
+    if not query.unit or query.tenant in document.overrides:
+        return False
+    for rollout in reversed(document.rollouts):
+        if rollout.covers(query.tenant, query.surface):
+            return rollout.weight < 10_000
     rule = document.surfaces.get(query.surface or "", SurfaceRule())
-    weighted = rule.variant is None and any(rule_weights(rule, document))
-    return bool(query.unit) and query.tenant not in document.overrides and weighted
+    return rule.variant is None and any(rule_weights(rule, document))
 
 
 @settings(deadline=None)
