@@ -1,6 +1,9 @@
 """The present, as the request path reads it: one frozen value, swapped whole."""
 
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
+from math import inf
+from typing import Final
 
 import msgspec
 
@@ -8,6 +11,10 @@ from routing.decision import Decision, Query
 from routing.flags import FlagDocument, with_kill
 from routing.resolve import Snapshot, compile_flags
 from routing.rules import Generator, Kill
+
+LEASE_SECONDS: Final = 5.0
+"""How long what was read of the store is good for a canary. Who cannot hear cannot hear
+a kill, so a process that is cut off stops its canaries by itself after that."""
 
 
 class Present(msgspec.Struct, frozen=True):
@@ -37,10 +44,18 @@ class Live:
     A kill or an unmount is put in force here first. Whether the store has heard of
     it is a second question: what it has not heard of stays in force in this process
     until somebody takes it back.
+
+    Args:
+        present: what the configuration says.
+        clock: monotonic seconds, for the lease.
     """
 
-    def __init__(self, present: Present) -> None:
+    def __init__(
+        self, present: Present, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._stored = present
+        self._clock = clock
+        self._heard_at = -inf
         self._kills: tuple[Kill, ...] = ()
         self._unmounted: frozenset[str] = frozenset()
         self._settle()
@@ -60,9 +75,18 @@ class Live:
         """Kills and unmounts that are in force here and not in the store."""
         return self._kills, self._unmounted
 
+    @property
+    def stale(self) -> bool:
+        """Whether the store was last heard of too long ago to serve a canary."""
+        return self._clock() - self._heard_at > LEASE_SECONDS
+
+    def heard(self, at: float) -> None:
+        """The store has told its version to a question asked at `at`."""
+        self._heard_at = max(self._heard_at, at)
+
     def resolve(self, query: Query) -> Decision:
         """Which generator a unit gets, and why."""
-        return self._flags.resolve(query)
+        return self._flags.resolve(query, stale=self.stale)
 
     def replace(self, present: Present) -> None:
         """Take what the store says now; what is older than what is held is not."""

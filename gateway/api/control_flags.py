@@ -61,6 +61,9 @@ class FlagBody(Body):
     overrides: dict[Name, Generator] = {}
     surfaces: dict[Name, dict[str, Any]] = {}
     kills: list[dict[str, Any]] = []
+    rollouts: list[dict[str, Any]] | None = Field(
+        None, description="as GET gives them, or left out: they are the controller's"
+    )
 
 
 class KillBody(Body):
@@ -108,21 +111,28 @@ async def put_flag(
     if_match: Annotated[str | None, Header()] = None,
 ) -> dict[str, Any]:
     """Replace the flag document that the `If-Match` version names."""
-    document = _document(body)
+    document = _document(body, desk.live.stored.flags)
     expect = _version(if_match)
     who = Who(operator.name, body.why)
     present = await desk.changes.set_flags(document, expect=expect, who=who)
     return _flag(present, response)
 
 
-def _document(body: FlagBody) -> FlagDocument:
-    fields = body.model_dump(exclude={"key", "version", "why"})
+def _document(body: FlagBody, held: FlagDocument) -> FlagDocument:
+    fields = body.model_dump(exclude={"key", "version", "why"}, exclude_none=True)
     try:
-        return msgspec.convert(fields, FlagDocument)
+        document = msgspec.convert(fields, FlagDocument)
     except FlagError as error:
         raise BadRequest(error.message, param=error.path) from error
     except msgspec.ValidationError as error:
         raise BadRequest(str(error)) from error
+    if body.rollouts is not None and document.rollouts != held.rollouts:
+        raise BadRequest(
+            "are not those in force: they are the controller's, and `wastegate rollout`"
+            " changes them; leave them out to keep them as they are",
+            param="rollouts",
+        )
+    return msgspec.structs.replace(document, rollouts=held.rollouts)
 
 
 def _version(if_match: str | None) -> int:
@@ -257,7 +267,7 @@ async def get_resolution(
     model, ready = desk.base_ref, any(m.alive for m in desk.fleet.members)
     if decision.generator != "base":
         present = desk.live.present
-        model = present.bindings.get(decision.generator, "")
+        model = decision.model or present.bindings.get(decision.generator, "")
         ready = model in present.mounted and desk.fleet.ready(model)
     return {
         "generator": decision.generator,

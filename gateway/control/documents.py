@@ -5,6 +5,7 @@ a store that is away changes nothing: the last known present stays in force.
 """
 
 import asyncio
+import time
 from collections.abc import Callable
 from typing import Final
 
@@ -112,11 +113,13 @@ class Refresher:
         Raises:
             StoreError: the store is away; what is held stays in force.
         """
+        asked = time.monotonic()
         try:
             version = await self._store.version()
             if version != self._seen:
                 self._live.replace(await read(self._store, self._seed))
                 self._seen = version
+            self._live.heard(asked)
             self.up = True
         except StoreError:
             self.up = False

@@ -39,7 +39,7 @@ class Router(msgspec.Struct, frozen=True):
         decision = self._decided(call)
         trace.reason = decision.text
         try:
-            lease = self._leased(decision.generator, trace)
+            lease = self._leased(decision.generator, trace, decision.model)
         except AdapterUnavailable:
             if call.tenant.fallback != "base":
                 raise
@@ -61,13 +61,16 @@ class Router(msgspec.Struct, frozen=True):
         except PartError as error:
             raise BadRequest(f"the conversation's id {error.message}") from error
 
-    def _leased(self, generator: Generator, trace: Trace) -> Lease:
+    def _leased(
+        self, generator: Generator, trace: Trace, model: str | None = None
+    ) -> Lease:
+        """Lease what a generator means: `model`, or else what it is bound to."""
         trace.generator = generator
         if generator == "base":
             trace.model = self.base_ref
             return self.fleet.lease_base()
         present = self.live.present
-        ref = present.bindings.get(generator)
+        ref = model or present.bindings.get(generator)
         if ref is None:
             raise AdapterUnavailable(
                 f"{generator} is bound to no adapter; PUT /admin/v1/bindings/{generator}"

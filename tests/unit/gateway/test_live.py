@@ -1,6 +1,6 @@
 """The present: swapped whole, and never behind a local decision to stop."""
 
-from gateway.live import Live, Present
+from gateway.live import LEASE_SECONDS, Live, Present
 from routing.decision import Query
 from routing.flags import FlagDocument
 from routing.rules import Kill
@@ -53,3 +53,23 @@ def test_a_local_unmount_holds_until_the_store_has_it() -> None:
 
 def test_the_present_says_which_version_decided() -> None:
     assert Live(LORA).resolve(ANYONE).version == 3
+
+
+def test_a_canary_is_served_only_while_the_store_is_heard_of() -> None:
+    now = 100.0
+    live = Live(Present(FlagDocument(lora=9_999), flags_version=1), lambda: now)
+    assert (live.resolve(ANYONE).generator, live.stale) == ("base", True)
+    live.heard(now)
+    assert live.resolve(ANYONE).generator == "lora"
+    now += LEASE_SECONDS
+    assert live.resolve(ANYONE).generator == "lora"
+    now += 0.001
+    assert live.resolve(ANYONE).text == "STALE; rule=percentage; version=1"
+
+
+def test_hearing_late_of_an_early_answer_does_not_shorten_the_lease() -> None:
+    now = 100.0
+    live = Live(Present(FlagDocument(lora=9_999)), lambda: now)
+    live.heard(100.0)
+    live.heard(90.0)
+    assert not live.stale

@@ -162,3 +162,16 @@ async def test_the_metrics_count_what_happened(stack: Stack) -> None:
     assert f'generator="lora",mode="free",model="{LORA}"' in text
     assert "wastegate_flag_version 2.0" in text
     assert f'model="{LORA}",replica=' in text
+
+
+async def test_rollouts_are_not_changed_by_writing_the_flag(stack: Stack) -> None:
+    current = await stack.admin("GET", "flags/GENERATOR")
+    canary = {"id": "ro-1", "candidate": {"generator": "lora", "model": "a@v1"}}
+    reply = await stack.admin(
+        "PUT",
+        "flags/GENERATOR",
+        current.json | {"rollouts": [canary]},
+        if_match=current.headers["ETag"],
+    )
+    assert (reply.status, reply.json["error"]["param"]) == (400, "rollouts")
+    assert "wastegate rollout" in reply.json["error"]["message"]
