@@ -26,7 +26,7 @@ from fastapi import FastAPI, Response
 
 from adapters.lifecycle import State
 from adapters.registry import Registry
-from gateway.api import control_adapters, control_flags, errors, server
+from gateway.api import control_adapters, control_flags, errors, ofrep, server
 from gateway.api.access import Keys
 from gateway.api.assist import assist
 from gateway.api.completions import completions
@@ -254,6 +254,7 @@ def _control_plane(settings: Settings, parts: Parts) -> FastAPI:
     app.state.reconciler = parts.reconciler
     app.include_router(control_flags.router)
     app.include_router(control_adapters.router)
+    app.include_router(ofrep.router)
 
     @app.get("/metrics", include_in_schema=False)
     async def metrics() -> Response:
