@@ -69,6 +69,15 @@ class Store(Protocol):
         """Return how many changes there ever were; it never goes back."""
         ...
 
+    async def changed(self) -> None:
+        """Return when something may have changed since the last call.
+
+        A hint: it may come early, twice or, after a fault, not at all, so poll
+        `version` as well. The first call, and the first after an error, returns at
+        once. One caller at a time.
+        """
+        ...
+
     async def audit(self, limit: int) -> list[AuditEntry]:
         """Return the newest `limit` entries, newest first."""
         ...

@@ -5,8 +5,9 @@ a store that is away changes nothing: the last known present stays in force.
 """
 
 import asyncio
+import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import Final
 
 import msgspec
@@ -128,14 +129,39 @@ class Refresher:
             self._report(self.up)
 
     async def run(self, *, every: float) -> None:
-        """Look again and again, `every` so many seconds, until cancelled."""
-        while True:
+        """Look at each hint, and without one after `every` seconds, until cancelled.
+
+        The wait varies by a fifth, so that many gateways do not ask at once.
+        """
+        hint = _begun(self._store.changed())
+        try:
+            while True:
+                wait = every * (0.9 + 0.2 * secrets.randbelow(1024) / 1024)
+                await asyncio.wait((hint,), timeout=wait)
+                if hint.done():
+                    hint = await self._next_hint(hint, every)
+                try:
+                    await self.refresh()
+                except StoreError:
+                    # Reported by the gauge and by /readyz; the last known present holds.
+                    continue
+        finally:
+            hint.cancel()
+            await asyncio.gather(hint, return_exceptions=True)
+
+    async def _next_hint(
+        self, hint: asyncio.Task[None], every: float
+    ) -> asyncio.Task[None]:
+        """Wait for another hint; after a failed one not before the next poll is due."""
+        try:
+            hint.result()
+        except StoreError:
             await asyncio.sleep(every)
-            try:
-                await self.refresh()
-            except StoreError:
-                # Reported by the gauge and by /readyz; the last known present holds.
-                continue
+        return _begun(self._store.changed())
+
+
+def _begun(waiting: Coroutine[None, None, None]) -> asyncio.Task[None]:
+    return asyncio.get_running_loop().create_task(waiting)
 
 
 def seeded(flags: FlagDocument, bindings: dict[Generator, str]) -> Present:

@@ -15,7 +15,7 @@ Redis's defaults it does not.
 
 import asyncio
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Final, Protocol, cast
 
 import msgspec
@@ -33,6 +33,9 @@ CONNECT_SECONDS: Final = 0.5
 
 CALL_SECONDS: Final = 1.0
 """Time limit for a call as a whole, repetitions included."""
+
+HINT_SECONDS: Final = 1.0
+"""A wait for a hint is taken up again so often; nothing is lost in between."""
 
 CONNECTIONS: Final = 8
 """Connections a process at most; the callers are a poll and the admin API."""
@@ -61,12 +64,24 @@ class _Script(Protocol):
     async def __call__(self, keys: list[str], args: list[bytes]) -> list[bytes]: ...
 
 
+class _Subscription(Protocol):
+    async def subscribe(self, channel: str) -> None: ...
+    async def get_message(
+        self,
+        *,
+        ignore_subscribe_messages: bool,
+        timeout: float,  # noqa: ASYNC109 -- the library's name
+    ) -> object: ...
+    async def aclose(self) -> None: ...
+
+
 class _Client(Protocol):
     """The calls that are used, with the types that they have (redis-py has none)."""
 
     def register_script(self, script: str) -> _Script: ...
     async def hmget(self, name: str, keys: list[str]) -> list[bytes | None]: ...
     async def lrange(self, name: str, start: int, end: int) -> list[bytes]: ...
+    def pubsub(self) -> _Subscription: ...
     async def aclose(self) -> None: ...
 
 
@@ -86,6 +101,7 @@ class RedisStore:
         )
         self._client: Final = cast("_Client", Redis.from_pool(pool))
         self._script: Final = self._client.register_script(_PUT)
+        self._hints: _Subscription | None = None
         self._closed = False
 
     async def get(self, key: str) -> Document | None:
@@ -110,6 +126,32 @@ class RedisStore:
         async with self._call():
             return (await self._head())[0]
 
+    async def changed(self) -> None:
+        """See the port; what is published is the new version."""
+        try:
+            if self._hints is None:
+                async with self._call():
+                    self._hints = self._client.pubsub()
+                    await self._hints.subscribe(HINT)
+                return
+            while True:
+                async with self._call(HINT_SECONDS + CALL_SECONDS):
+                    message = await self._hints.get_message(
+                        ignore_subscribe_messages=True, timeout=HINT_SECONDS
+                    )
+                if message is not None:
+                    return
+        except BaseException:
+            # What is left of a connection after an error or in mid-read is unknown.
+            await self._forget_hints()
+            raise
+
+    async def _forget_hints(self) -> None:
+        hints, self._hints = self._hints, None
+        if hints is not None:
+            with suppress(foreign.RedisError, OSError):
+                await hints.aclose()
+
     async def audit(self, limit: int) -> list[AuditEntry]:
         """See the port."""
         if limit < 1:
@@ -128,6 +170,7 @@ class RedisStore:
         """See the port."""
         if not self._closed:
             self._closed = True
+            await self._forget_hints()
             await self._client.aclose()
 
     async def _get(self, key: str) -> Document | None:
@@ -176,12 +219,12 @@ class RedisStore:
         return new if outcome == b"done" else None
 
     @asynccontextmanager
-    async def _call(self) -> AsyncGenerator[None]:
+    async def _call(self, seconds: float = CALL_SECONDS) -> AsyncGenerator[None]:
         """Bound a call in time and turn redis-py's errors into the port's."""
         if self._closed:
             raise StoreError("the redis store was closed: open it again")
         try:
-            async with asyncio.timeout(CALL_SECONDS):
+            async with asyncio.timeout(seconds):
                 yield
         except (foreign.AuthenticationError, foreign.NoPermissionError) as error:
             raise StoreError(

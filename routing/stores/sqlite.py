@@ -26,6 +26,9 @@ from routing.store import MOST_ENTRIES, Document, check_key
 BUSY_SECONDS: Final = 2.0
 """How long a call waits for another process's lock. A write takes milliseconds."""
 
+HINT_SECONDS: Final = 0.02
+"""Between two looks for another process's change; a look takes some 50 microseconds."""
+
 _APPLICATION: Final = 0x57415354  # "WAST": tells our files from other SQLite files
 _SCHEMA: Final = 1
 
@@ -67,6 +70,7 @@ class SqliteStore:
         """Take the file's path; nothing is opened before the first call."""
         self._reader: Final = _Lane(path, "wastegate-state-read")
         self._writer: Final = _Lane(path, "wastegate-state-write")
+        self._data_version = -1
 
     async def get(self, key: str) -> Document | None:
         """See the port."""
@@ -83,6 +87,15 @@ class SqliteStore:
     async def version(self) -> int:
         """See the port; also sees the changes of other processes."""
         return await self._reader.run(lambda db: _head(db)[0])
+
+    async def changed(self) -> None:
+        """See the port; looks at a number in shared memory again and again."""
+        while True:
+            seen = await self._reader.run(_data_version)
+            if seen != self._data_version:
+                self._data_version = seen
+                return
+            await asyncio.sleep(HINT_SECONDS)
 
     async def audit(self, limit: int) -> list[AuditEntry]:
         """See the port."""
@@ -301,6 +314,11 @@ def _row(entry: AuditEntry) -> tuple[object, ...]:
         entry.after,
         entry.digest,
     )
+
+
+def _data_version(db: sqlite3.Connection) -> int:
+    """Another number after each commit of any other connection."""
+    return db.execute("PRAGMA data_version").fetchone()[0]
 
 
 def _audit(db: sqlite3.Connection, limit: int) -> list[AuditEntry]:
