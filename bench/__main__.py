@@ -1,10 +1,11 @@
-"""Benchmarks: `python -m bench [overhead | micro | swap | structured | stalls | modes | gates]`.
+"""Benchmarks: `python -m bench [WHAT]`.
 
 overhead: what the gateway adds to a request, beside a direct call and nginx.
 micro: its pieces, one by one.
 structured: what repair makes of broken texts, beside json_repair; docs/structured.md.
 stalls: how long bad days hold other clients up; docs/stalls.md.
 gates: how often a rollout's gates are wrong, and how soon right; docs/gates.md.
+flips: how soon a flag's change is everywhere; docs/flips.md.
 modes: on a running vLLM, verdicts of the base model by mode; docs/verdicts.md.
 swap: on a running stack, what an adapter's coming and going costs the base.
 
@@ -22,6 +23,7 @@ from pathlib import Path
 from typing import Final
 
 from bench import (
+    flips,
     gates,
     micro,
     modes,
@@ -131,6 +133,7 @@ _RUNS: Final[Mapping[str, Callable[[argparse.Namespace], int]]] = {
     "stalls": lambda _: stalls.main(),
     "modes": lambda options: modes.main(options.engine, options.questions),
     "swap": _swap,
+    "flips": lambda _: flips.main(),
     "gates": lambda options: gates.main(options.seed),
 }
 

@@ -131,12 +131,12 @@ class Refresher:
     async def run(self, *, every: float) -> None:
         """Look at each hint, and without one after `every` seconds, until cancelled.
 
-        The wait varies by a fifth, so that many gateways do not ask at once.
+        The wait is up to a fifth shorter, so that many gateways do not ask at once.
         """
         hint = _begun(self._store.changed())
         try:
             while True:
-                wait = every * (0.9 + 0.2 * secrets.randbelow(1024) / 1024)
+                wait = every * (1 - 0.2 * secrets.randbelow(1024) / 1024)
                 await asyncio.wait((hint,), timeout=wait)
                 if hint.done():
                     hint = await self._next_hint(hint, every)
