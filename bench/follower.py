@@ -23,10 +23,11 @@ LOOK_SECONDS: Final = 0.002
 class Telling(Live):
     """Says what it takes."""
 
-    def replace(self, present: Present) -> None:
+    def replace(self, present: Present) -> bool:
         """See `Live`."""
-        super().replace(present)
+        taken = super().replace(present)
         tell("version", self.present.flags_version)
+        return taken
 
 
 def tell(what: str, number: int) -> None:

@@ -26,7 +26,14 @@ from fastapi import FastAPI, Response
 
 from adapters.lifecycle import State
 from adapters.registry import Registry
-from gateway.api import control_adapters, control_flags, errors, ofrep, server
+from gateway.api import (
+    control_adapters,
+    control_flags,
+    control_store,
+    errors,
+    ofrep,
+    server,
+)
 from gateway.api.access import Keys
 from gateway.api.assist import assist
 from gateway.api.completions import completions
@@ -37,6 +44,7 @@ from gateway.api.operators import operators
 from gateway.api.plane import Endpoint, Plane
 from gateway.control.changes import Changes
 from gateway.control.documents import Refresher, plant, seeded
+from gateway.control.last_known import keeper, load as load_last_known
 from gateway.control.reconcile import Reconciler
 from gateway.engine.vllm import VllmReplica
 from gateway.errors import SettingsError
@@ -143,7 +151,10 @@ def _parts(settings: Settings) -> Parts:
     flag = settings.flag
     first = FlagDocument(default=flag.default, lora=flag.lora, lora_pref=flag.lora_pref)
     seed = seeded(first, {**settings.generators})
-    live = Live(seed)
+    # A store on this disk is its own last known state; it is lost on purpose or with it.
+    shared = not settings.gateway.state.startswith("sqlite:")
+    last_known = Path(settings.gateway.last_known) if shared else None
+    live = Live((last_known and load_last_known(last_known)) or seed)
     engine = settings.engine
     fleet = Fleet(
         [VllmReplica(url, engine.timeouts) for url in engine.replicas],
@@ -166,7 +177,13 @@ def _parts(settings: Settings) -> Parts:
         fleet=fleet,
         registry=registry,
         seed=seed,
-        refresher=Refresher(store, live, seed, report=lambda up: gauges.store(up=up)),
+        refresher=Refresher(
+            store,
+            live,
+            seed,
+            report=lambda up: gauges.store(up=up),
+            keep=keeper(last_known) if last_known else lambda _: None,
+        ),
         reconciler=Reconciler(
             fleet,
             live,
@@ -252,8 +269,10 @@ def _control_plane(settings: Settings, parts: Parts) -> FastAPI:
         base_ref=settings.engine.base,
     )
     app.state.reconciler = parts.reconciler
+    app.state.refresher = parts.refresher
     app.include_router(control_flags.router)
     app.include_router(control_adapters.router)
+    app.include_router(control_store.router)
     app.include_router(ofrep.router)
 
     @app.get("/metrics", include_in_schema=False)
@@ -301,7 +320,8 @@ async def _planted(parts: Parts) -> None:
     """Begin with what the store has; without a store, with the configuration."""
     change = Change("wastegate", "seed", "first start with this store", _now())
     try:
-        await plant(parts.store, parts.seed, change)
+        if not parts.live.stored.identity.id:
+            await plant(parts.store, parts.seed, change)
         await parts.refresher.refresh()
     except StoreError as error:
         # Static stability: the data plane serves the seed, the gauge shows the rest.
@@ -323,6 +343,10 @@ def _readiness(parts: Parts) -> Readiness:
     ]
     if not parts.refresher.up:
         degraded.append("the store is away; the last known flags are in force")
+    elif parts.refresher.behind:
+        degraded.append(
+            "the store has lost what is in force; `wastegate store restore` writes it back"
+        )
     missing = () if base else ("no vLLM replica is up with the base model",)
     return Readiness(ready=base, missing=missing, degraded=tuple(degraded))
 

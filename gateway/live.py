@@ -17,6 +17,20 @@ LEASE_SECONDS: Final = 5.0
 a kill, so a process that is cut off stops its canaries by itself after that."""
 
 
+class Identity(msgspec.Struct, frozen=True):
+    """Which store it is.
+
+    The name is drawn once, so that an emptied store, another one or an old copy is not
+    mistaken for the one that is known.
+    """
+
+    id: str = ""
+    epoch: int = 0
+    """How often what was lost has been written back."""
+    supersedes: tuple[str, ...] = ()
+    """Other stores whose followers are to follow this one."""
+
+
 class Present(msgspec.Struct, frozen=True):
     """Flags, bindings and desired adapters, each at its version in the store."""
 
@@ -28,9 +42,16 @@ class Present(msgspec.Struct, frozen=True):
     mounted: frozenset[str] = frozenset()
     """Adapter refs that are meant to be on every replica."""
     mounted_version: int = 0
+    identity: Identity = Identity()
+    """Of the store that said all this; empty where none has said anything."""
 
     def precedes(self, other: "Present") -> bool:
-        """Whether no document of `other` is older than this one's."""
+        """Whether `other` may take this one's place, as newer or as the same."""
+        mine, theirs = self.identity, other.identity
+        if mine.id and mine.id != theirs.id:
+            return mine.id in theirs.supersedes
+        if mine.epoch != theirs.epoch:
+            return mine.epoch < theirs.epoch
         return (
             self.flags_version <= other.flags_version
             and self.bindings_version <= other.bindings_version
@@ -88,11 +109,16 @@ class Live:
         """Which generator a unit gets, and why."""
         return self._flags.resolve(query, stale=self.stale)
 
-    def replace(self, present: Present) -> None:
-        """Take what the store says now; what is older than what is held is not."""
-        if self._stored.precedes(present):
-            self._stored = present
-            self._settle()
+    def replace(self, present: Present) -> bool:
+        """Take what the store says now, and say whether it was taken.
+
+        What is older than what is held, or of another store, is not.
+        """
+        if not self._stored.precedes(present):
+            return False
+        self._stored = present
+        self._settle()
+        return True
 
     def kill(self, kill: Kill) -> None:
         """Put a kill in force in this process, at once."""

@@ -48,6 +48,8 @@ class Gateway(Section, frozen=True):
     """Processes on the data plane. One in this version."""
     state: str = "sqlite:var/state.db"
     """`sqlite:PATH` for one machine, `redis://HOST:PORT/DB` for several."""
+    last_known: str = "var/last-known.json"
+    """Where a gateway on a Redis keeps what was last in force, for a start without it."""
     drain_seconds: Seconds = 60.0
     """How long open requests may go on after SIGTERM, and before an unload."""
 

@@ -24,6 +24,7 @@ __all__ = [
     "StoreError",
     "Unavailable",
     "check_key",
+    "next_version",
 ]
 
 MOST_ENTRIES: Final = 1_000_000
@@ -52,15 +53,23 @@ class Store(Protocol):
         ...
 
     async def put(
-        self, key: str, body: bytes, *, expect: int, entry: Change
+        self,
+        key: str,
+        body: bytes,
+        *,
+        expect: int,
+        entry: Change,
+        version: int | None = None,
     ) -> Document:
         """Replace a document that is at version `expect` (0: there is none yet).
 
-        When it returns, the change and its audit entry are on disk as far as
+        It gets the next version, or `version`, which is higher: a store that has
+        lost some gets them back. When it returns, the change and its audit entry are on disk as far as
         the store's settings promise.
 
         Raises:
             Conflict: the document is at another version; nothing was written.
+            StoreError: `version` is not above `expect`.
             Unavailable: nothing is known about the write: read before repeating.
         """
         ...
@@ -85,6 +94,19 @@ class Store(Protocol):
     async def close(self) -> None:
         """Give back what is held; may be repeated. Later calls raise StoreError."""
         ...
+
+
+def next_version(expect: int, version: int | None) -> int:
+    """Return the version that a write gives.
+
+    Raises:
+        StoreError: it would not be a higher one.
+    """
+    if version is None:
+        return expect + 1
+    if version <= expect:
+        raise StoreError(f"version {version} is not above {expect}: versions only grow")
+    return version
 
 
 def check_key(key: str) -> str:

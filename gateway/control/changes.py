@@ -17,8 +17,10 @@ from gateway.control.documents import (
     FLAGS_KEY,
     MOUNTED_KEY,
     Refresher,
+    documents,
     encode_bindings,
     encode_mounted,
+    read,
 )
 from gateway.errors import BadRequest, StateConflict, StoreUnavailable
 from gateway.live import Live, Present
@@ -71,6 +73,8 @@ class Changes:
         """
         body = encode(document)
         try:
+            await self._refresher.refresh()
+            self._check_store()
             await self._store.put(
                 FLAGS_KEY, body, expect=expect, entry=self._entry(who, "flags.set")
             )
@@ -96,12 +100,16 @@ class Changes:
         )
 
     async def kill(self, kill: Kill, who: Who) -> tuple[Present, bool]:
-        """Kill: in force here at once; the flag says whether the store has it."""
+        """Kill: in force here at once; the flag says whether the store has it.
+
+        A store that has lost what is in force gets it back with the kill: nobody else
+        would hear of it otherwise.
+        """
         self._live.kill(kill)
         try:
             await self._edit_flags(lambda f: with_kill(f, kill), who, "kill.add")
-        except StoreUnavailable:
-            return self._live.present, False
+        except (StoreUnavailable, StateConflict):
+            return self._live.present, await self._restored(who)
         self._live.heard_kill(kill)
         return self._live.present, True
 
@@ -147,10 +155,71 @@ class Changes:
         self._live.unmount(ref)
         try:
             await self._edit_mounted(lambda held: held - {ref}, who, f"unmount {ref}")
-        except StoreUnavailable:
-            return False
+        except (StoreUnavailable, StateConflict):
+            return await self._restored(who)
         self._live.heard_unmount(ref)
         return True
+
+    async def _restored(self, who: Who) -> bool:
+        """Whether a store that had lost what is in force has it again."""
+        if not self._refresher.behind:
+            return False
+        try:
+            await self.restore(who)
+        except (StoreUnavailable, StateConflict):
+            return False
+        return True
+
+    async def restore(self, who: Who) -> Present:
+        """Write what is in force here over a store that has lost it.
+
+        Raises:
+            StateConflict: the store has lost nothing, or somebody else writes too.
+            StoreUnavailable: the store is away; what is not written can be repeated.
+        """
+        try:
+            await self._refresher.refresh()
+            if not self._refresher.behind:
+                raise StateConflict(
+                    "the store holds what is in force here: there is nothing to restore"
+                )
+            found = await read(self._store, self._live.present)
+            for key, body, version in documents(self._live.present, found):
+                await self._rewrite(key, body, version, who)
+            await self._refresher.refresh()
+        except Conflict as error:
+            raise StateConflict(f"somebody else is writing: {error}") from error
+        except StoreError as error:
+            _away(error)
+        kills, unmounted = self._live.unheard
+        for kill in kills:
+            self._live.heard_kill(kill)
+        for ref in unmounted:
+            self._live.heard_unmount(ref)
+        return self._live.present
+
+    async def _rewrite(self, key: str, body: bytes, version: int, who: Who) -> None:
+        """Write a document at least at `version`, unless it is there as it is."""
+        held = await self._store.get(key)
+        found = held.version if held else 0
+        if held is not None and held.body == body and found >= version:
+            return
+        await self._store.put(
+            key,
+            body,
+            expect=found,
+            entry=self._entry(who, "store.restore"),
+            version=max(version, found + 1),
+        )
+
+    def _check_store(self) -> None:
+        """Refuse to write on top of something older than what is in force."""
+        if self._refresher.behind:
+            raise StoreUnavailable(
+                "the store was emptied, exchanged, or restored from an old copy, and"
+                " what is in force here is newer; `wastegate store restore` writes that"
+                " back"
+            )
 
     async def _edit_mounted(
         self, edit: Callable[[frozenset[str]], frozenset[str]], who: Who, what: str
@@ -182,6 +251,7 @@ class Changes:
         for _ in range(_TRIES):
             try:
                 await self._refresher.refresh()
+                self._check_store()
                 body, expect = write(self._live.stored)
                 entry = self._entry(who, what)
                 await self._store.put(key, body, expect=expect, entry=entry)

@@ -1,4 +1,4 @@
-"""The three documents of the store, and the loop that keeps memory up with them.
+"""The documents of the store, and the loop that keeps memory up with them.
 
 The loop is the only reader. It polls one number; a request never waits for it, and
 a store that is away changes nothing: the last known present stays in force.
@@ -12,7 +12,7 @@ from typing import Final
 
 import msgspec
 
-from gateway.live import Live, Present
+from gateway.live import Identity, Live, Present
 from routing.errors import StoreError
 from routing.flags import FLAG, FlagDocument, decode, encode
 from routing.rules import Generator
@@ -21,9 +21,11 @@ from routing.store import Change, Conflict, Store
 FLAGS_KEY: Final = f"flags/{FLAG}"
 BINDINGS_KEY: Final = "bindings"
 MOUNTED_KEY: Final = "adapters"
+IDENTITY_KEY: Final = "store"
 
 _BINDINGS: Final = msgspec.json.Decoder(dict[Generator, str])
 _MOUNTED: Final = msgspec.json.Decoder(frozenset[str])
+_IDENTITY: Final = msgspec.json.Decoder(Identity)
 _ENCODER: Final = msgspec.json.Encoder(order="deterministic")
 
 
@@ -41,6 +43,11 @@ def encode_mounted(mounted: frozenset[str]) -> bytes:
     return _ENCODER.encode(sorted(mounted))
 
 
+def encode_identity(identity: Identity) -> bytes:
+    """The store's identity as it is stored."""
+    return _ENCODER.encode(identity)
+
+
 async def read(store: Store, seed: Present) -> Present:
     """The present as the store has it; what it lacks is the seed's, at version 0.
 
@@ -50,6 +57,7 @@ async def read(store: Store, seed: Present) -> Present:
     flags = await store.get(FLAGS_KEY)
     bindings = await store.get(BINDINGS_KEY)
     mounted = await store.get(MOUNTED_KEY)
+    identity = await store.get(IDENTITY_KEY)
     try:
         return Present(
             flags=decode(flags.body) if flags else seed.flags,
@@ -58,9 +66,39 @@ async def read(store: Store, seed: Present) -> Present:
             bindings_version=bindings.version if bindings else 0,
             mounted=_MOUNTED.decode(mounted.body) if mounted else seed.mounted,
             mounted_version=mounted.version if mounted else 0,
+            identity=_IDENTITY.decode(identity.body) if identity else Identity(),
         )
     except msgspec.DecodeError as error:
         raise DocumentError(f"a document in the store is not ours: {error}") from error
+
+
+def documents(
+    present: Present, found: Present | None = None
+) -> tuple[tuple[str, bytes, int], ...]:
+    """The documents of a present with their keys and versions, the identity last.
+
+    With `found`, those that are to take the place of what a store holds: who follows
+    either store takes them.
+    """
+    identity = present.identity
+    if found is not None:
+        lost = found.identity.id
+        others = {*identity.supersedes, *found.identity.supersedes, lost}
+        identity = Identity(
+            identity.id or lost or secrets.token_hex(8),
+            max(identity.epoch, found.identity.epoch) + 1,
+            tuple(sorted(others - {"", identity.id})),
+        )
+    return (
+        (FLAGS_KEY, encode(present.flags), present.flags_version),
+        (
+            BINDINGS_KEY,
+            encode_bindings(dict(present.bindings)),
+            present.bindings_version,
+        ),
+        (MOUNTED_KEY, encode_mounted(present.mounted), present.mounted_version),
+        (IDENTITY_KEY, encode_identity(identity), identity.epoch),
+    )
 
 
 async def plant(store: Store, seed: Present, change: Change) -> None:
@@ -69,12 +107,8 @@ async def plant(store: Store, seed: Present, change: Change) -> None:
     Raises:
         StoreError: the store is away.
     """
-    documents = (
-        (FLAGS_KEY, encode(seed.flags)),
-        (BINDINGS_KEY, encode_bindings(dict(seed.bindings))),
-        (MOUNTED_KEY, encode_mounted(seed.mounted)),
-    )
-    for key, body in documents:
+    named = msgspec.structs.replace(seed, identity=Identity(secrets.token_hex(8)))
+    for key, body, _ in documents(named):
         if await store.get(key) is None:
             try:
                 await store.put(key, body, expect=0, entry=change)
@@ -91,6 +125,7 @@ class Refresher:
         live: where they go.
         seed: stands in for documents that do not exist.
         report: told after each look whether the store answered, for the gauge.
+        keep: given what was taken, for a start without the store.
     """
 
     def __init__(
@@ -100,13 +135,18 @@ class Refresher:
         seed: Present,
         *,
         report: Callable[[bool], None],
+        keep: Callable[[Present], None] = lambda _: None,
     ) -> None:
         self._store = store
         self._live = live
         self._seed = seed
         self._report = report
+        self._keep = keep
         self._seen = -1
         self.up = False
+        self.behind = False
+        """The store answers, and holds something older than what is in force here, or
+        is another one: it was emptied, restored from a copy, or exchanged."""
 
     async def refresh(self) -> None:
         """Look now; take what is new.
@@ -118,8 +158,11 @@ class Refresher:
         try:
             version = await self._store.version()
             if version != self._seen:
-                self._live.replace(await read(self._store, self._seed))
+                found = await read(self._store, self._seed)
+                self.behind = not self._live.replace(found)
                 self._seen = version
+                if not self.behind:
+                    self._keep(found)
             self._live.heard(asked)
             self.up = True
         except StoreError:

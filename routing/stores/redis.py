@@ -26,7 +26,7 @@ from redis.backoff import NoBackoff
 
 from routing.audit import GENESIS, AuditEntry, Change, entry_after
 from routing.errors import Conflict, Corrupt, StoreError, Unavailable
-from routing.store import MOST_ENTRIES, Document, check_key
+from routing.store import MOST_ENTRIES, Document, check_key, next_version
 
 CONNECT_SECONDS: Final = 0.5
 """Time limit for a connection; a Redis on the same network needs a millisecond."""
@@ -111,13 +111,19 @@ class RedisStore:
             return await self._get(key)
 
     async def put(
-        self, key: str, body: bytes, *, expect: int, entry: Change
+        self,
+        key: str,
+        body: bytes,
+        *,
+        expect: int,
+        entry: Change,
+        version: int | None = None,
     ) -> Document:
         """See the port."""
-        check_key(key)
+        new = Document(check_key(key), next_version(expect, version), body)
         async with self._call():
             while True:
-                done = await self._attempt(key, body, expect, entry)
+                done = await self._attempt(new, expect, entry)
                 if done is not None:
                     return done
 
@@ -186,36 +192,35 @@ class RedisStore:
         return _number(version), digest.decode()
 
     async def _attempt(
-        self, key: str, body: bytes, expect: int, change: Change
+        self, new: Document, expect: int, change: Change
     ) -> Document | None:
         """Try once; None when another change moved the chain's head meanwhile."""
         # The head first: a document that is read later and still has the expected
         # version under the same head is what this head's next entry replaces.
         version, digest = await self._head()
-        old = await self._get(key)
+        old = await self._get(new.key)
         found = old.version if old else 0
         if found != expect:
-            raise Conflict(expect, found, key=key)
+            raise Conflict(expect, found, key=new.key)
         entry = entry_after(
             digest or GENESIS,
             seq=version + 1,
-            key=key,
+            key=new.key,
             change=change,
             before=old.body if old else None,
-            after=body,
+            after=new.body,
         )
-        new = Document(key, expect + 1, body)
         outcome, value = await self._script(
-            [_name(key), _HEAD, _AUDIT],
+            [_name(new.key), _HEAD, _AUDIT],
             [
                 *(str(expect).encode(), digest.encode()),
-                *(str(new.version).encode(), body),
+                *(str(new.version).encode(), new.body),
                 msgspec.msgpack.encode(entry),
                 *(str(entry.seq).encode(), entry.digest.encode(), HINT.encode()),
             ],
         )
         if outcome == b"conflict":
-            raise Conflict(expect, _number(value), key=key)
+            raise Conflict(expect, _number(value), key=new.key)
         return new if outcome == b"done" else None
 
     @asynccontextmanager

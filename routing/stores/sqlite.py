@@ -21,7 +21,7 @@ from typing import Final, TypeVar
 
 from routing.audit import GENESIS, AuditEntry, Change, entry_after, timestamp
 from routing.errors import Conflict, Corrupt, StoreError, Unavailable
-from routing.store import MOST_ENTRIES, Document, check_key
+from routing.store import MOST_ENTRIES, Document, check_key, next_version
 
 BUSY_SECONDS: Final = 2.0
 """How long a call waits for another process's lock. A write takes milliseconds."""
@@ -78,11 +78,17 @@ class SqliteStore:
         return await self._reader.run(lambda db: _get(db, key))
 
     async def put(
-        self, key: str, body: bytes, *, expect: int, entry: Change
+        self,
+        key: str,
+        body: bytes,
+        *,
+        expect: int,
+        entry: Change,
+        version: int | None = None,
     ) -> Document:
         """See the port. `Unavailable` after a full disk: nothing was written."""
-        check_key(key)
-        return await self._writer.run(lambda db: _put(db, key, body, expect, entry))
+        new = Document(check_key(key), next_version(expect, version), body)
+        return await self._writer.run(lambda db: _put(db, new, expect, entry))
 
     async def version(self) -> int:
         """See the port; also sees the changes of other processes."""
@@ -275,23 +281,22 @@ def _head(db: sqlite3.Connection) -> tuple[int, str]:
 
 
 def _put(
-    db: sqlite3.Connection, key: str, body: bytes, expect: int, change: Change
+    db: sqlite3.Connection, new: Document, expect: int, change: Change
 ) -> Document:
     with _writing(db):
-        old = _get(db, key)
+        old = _get(db, new.key)
         found = old.version if old else 0
         if found != expect:
-            raise Conflict(expect, found, key=key)
+            raise Conflict(expect, found, key=new.key)
         version, digest = _head(db)
         entry = entry_after(
             digest,
             seq=version + 1,
-            key=key,
+            key=new.key,
             change=change,
             before=old.body if old else None,
-            after=body,
+            after=new.body,
         )
-        new = Document(key, found + 1, body)
         db.execute(
             "INSERT INTO documents VALUES (?, ?, ?) ON CONFLICT (key)"
             " DO UPDATE SET version = excluded.version, body = excluded.body",

@@ -25,6 +25,9 @@ class RedisServer:
         return f"redis://127.0.0.1:{self.port}/0"
 
     def start(self) -> None:
+        """Start it, unless it runs."""
+        if self._process:
+            return
         arguments = (
             *("--port", str(self.port), "--bind", "127.0.0.1"),
             *("--dir", str(self._directory), "--save", ""),

@@ -51,6 +51,17 @@ async def test_a_stale_write_is_a_conflict_that_changes_nothing(
     assert len(await store.audit(10)) == 1
 
 
+async def test_a_document_can_skip_versions_and_never_goes_back(store: Store) -> None:
+    put = await store.put("a", b"1", expect=0, entry=WHY, version=7)
+    assert put.version == 7
+    assert await store.get("a") == put
+    assert (await store.put("a", b"2", expect=7, entry=WHY)).version == 8
+    with pytest.raises(StoreError, match="not above 8"):
+        await store.put("a", b"3", expect=8, entry=WHY, version=8)
+    assert await store.version() == 2
+    verify(await store.audit(10))
+
+
 async def test_a_write_to_a_document_that_is_not_there_is_a_conflict(
     store: Store,
 ) -> None:

@@ -30,9 +30,17 @@ class Silent:
         return await self._store.get(key)
 
     async def put(
-        self, key: str, body: bytes, *, expect: int, entry: Change
+        self,
+        key: str,
+        body: bytes,
+        *,
+        expect: int,
+        entry: Change,
+        version: int | None = None,
     ) -> Document:
-        return await self._store.put(key, body, expect=expect, entry=entry)
+        return await self._store.put(
+            key, body, expect=expect, entry=entry, version=version
+        )
 
     async def version(self) -> int:
         self.looks += 1
