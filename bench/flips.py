@@ -21,6 +21,7 @@ from typing import Final, NamedTuple
 
 from bench.errors import BenchError
 from bench.processes import ROOT, Launch, free_ports, started
+from bench.relay import relayed_to
 from gateway.control.documents import FLAGS_KEY
 from routing.flags import FlagDocument, encode
 from routing.store import Change, Store
@@ -35,6 +36,9 @@ SETTLE_SECONDS: Final = 30.0
 P99_MS: Final = 100.0
 LOST_MS: Final = 300.0
 CUT_SECONDS: Final = 5.0
+RETURNS: Final = 5
+AWAY_SECONDS: Final = 1.5
+RETURNED_SECONDS: Final = 1.0
 
 
 class Worker:
@@ -102,11 +106,13 @@ async def _all(home: Path, flips: int) -> list[Line]:
         *("--dir", str(home), "--appendonly", "yes", "--appendfsync", "always"),
     )
     redis = f"redis://127.0.0.1:{port}/0"
+    launch = Launch("redis", arguments, 0, port, home / "redis.log")
     lines = await _flips("SQLite", f"sqlite:{home}/state.db", flips)
-    with started(Launch("redis", arguments, 0, port, home / "redis.log")):
+    with started(launch):
         lines += await _flips("Redis", redis, flips)
         lines.append(await _lost(redis))
         lines.append(await _cut(port))
+    lines.append(await _returned(launch, redis))
     return lines
 
 
@@ -138,11 +144,30 @@ async def _lost(url: str) -> Line:
     return Line(what, f"{most:.0f} ms", f"≤ {LOST_MS:.0f} ms", most <= LOST_MS)
 
 
+async def _returned(launch: Launch, url: str) -> Line:
+    """Redis is killed, stays away, and comes back with a change."""
+    most = 0.0
+    async with AsyncExitStack() as stack:
+        with started(launch):
+            workers = await stack.enter_async_context(_workers(url, WORKERS))
+        for _ in range(RETURNS):
+            await asyncio.sleep(AWAY_SECONDS)
+            with started(launch):
+                at = time.monotonic()
+                async with _opened(url) as store:
+                    (version,) = await _write(store, 1, 0)
+                await _settled(workers, version)
+                most = max(most, _last(workers, version, at))
+    what = f"Redis, killed and back {RETURNS} times: until the last of {WORKERS}, most"
+    kept = most <= RETURNED_SECONDS
+    return Line(what, f"{most:.2f} s", f"≤ {RETURNED_SECONDS:.0f} s", kept)
+
+
 async def _cut(port: int) -> Line:
     """A worker whose connection is cut serves no canary after the lease."""
     (relayed,) = free_ports(1)
     async with AsyncExitStack() as stack:
-        relay = await stack.enter_async_context(_relay(relayed, port))
+        relay = await stack.enter_async_context(relayed_to(port, at=relayed))
         url = f"redis://127.0.0.1:{relayed}/0"
         (worker,) = await stack.enter_async_context(_workers(url, 1))
         direct = f"redis://127.0.0.1:{port}/0"
@@ -231,48 +256,6 @@ async def _workers(
         finally:
             for worker in workers:
                 await worker.end()
-
-
-class _Relay:
-    """Passes bytes on, until it is frozen: then it takes them and says nothing."""
-
-    def __init__(self, port: int) -> None:
-        self._port = port
-        self._open = asyncio.Event()
-        self._open.set()
-
-    def freeze(self) -> None:
-        self._open.clear()
-
-    async def serve(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
-    ) -> None:
-        # what is still open when the measurement is over is cancelled with the loop
-        with contextlib.suppress(asyncio.CancelledError):
-            await self._open.wait()
-            far, out = await asyncio.open_connection("127.0.0.1", self._port)
-            with contextlib.closing(out), contextlib.closing(writer):
-                await asyncio.gather(self._pass(reader, out), self._pass(far, writer))
-
-    async def _pass(
-        self, source: asyncio.StreamReader, target: asyncio.StreamWriter
-    ) -> None:
-        with contextlib.suppress(OSError):
-            while data := await source.read(65_536):
-                await self._open.wait()
-                target.write(data)
-                await target.drain()
-        target.close()
-
-
-@asynccontextmanager
-async def _relay(port: int, target: int) -> AsyncGenerator[_Relay]:
-    relay = _Relay(target)
-    server = await asyncio.start_server(relay.serve, "127.0.0.1", port)
-    try:
-        yield relay
-    finally:
-        server.close()
 
 
 def _report(lines: Sequence[Line]) -> str:
