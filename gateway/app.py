@@ -28,6 +28,7 @@ from adapters.lifecycle import State
 from adapters.registry import Registry
 from gateway.api import (
     control_adapters,
+    control_audit,
     control_flags,
     control_store,
     errors,
@@ -272,6 +273,7 @@ def _control_plane(settings: Settings, parts: Parts) -> FastAPI:
     app.state.refresher = parts.refresher
     app.include_router(control_flags.router)
     app.include_router(control_adapters.router)
+    app.include_router(control_audit.router)
     app.include_router(control_store.router)
     app.include_router(ofrep.router)
 

@@ -1,6 +1,6 @@
 """Control plane: flags, kills, overrides, bindings, and why a unit gets what it gets."""
 
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 from fastapi import APIRouter, Depends, Header, Request, Response
@@ -15,19 +15,17 @@ from gateway.errors import (
     BadRequest,
     NotFound,
     PreconditionRequired,
-    StoreUnavailable,
 )
 from gateway.fleet import Fleet
 from gateway.live import Live, Present
 from routing.decision import Query
-from routing.errors import FlagError, PartError, StoreError
+from routing.errors import FlagError, PartError
 from routing.flags import FLAG, FlagDocument
 from routing.rules import Generator, Kill, Scope
-from routing.store import AuditEntry, Store
+from routing.store import Store
 
 Why = Annotated[str, Field(max_length=1000)]
 Name = Annotated[str, Field(max_length=256)]
-MOST_ENTRIES: Final = 1000
 
 
 class Desk(msgspec.Struct, frozen=True):
@@ -277,28 +275,4 @@ async def get_resolution(
         "bucket": decision.bucket,
         "version": decision.version,
         "ready": ready,
-    }
-
-
-@router.get("/audit")
-async def get_audit(
-    desk: AtDesk,
-    operator: Reader,
-    limit: Annotated[int, Field(ge=1, le=MOST_ENTRIES)] = 50,
-) -> dict[str, Any]:
-    """Who changed what, newest first."""
-    try:
-        entries = await desk.store.audit(limit)
-    except StoreError as error:
-        raise StoreUnavailable(f"the audit log cannot be read: {error}") from error
-    return {"entries": [_entry(entry) for entry in entries]}
-
-
-def _entry(entry: AuditEntry) -> dict[str, Any]:
-    fields: dict[str, Any] = msgspec.to_builtins(
-        msgspec.structs.replace(entry, before=None, after=b"")
-    )
-    return fields | {
-        "before": None if entry.before is None else msgspec.json.decode(entry.before),
-        "after": msgspec.json.decode(entry.after),
     }

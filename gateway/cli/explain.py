@@ -8,6 +8,7 @@ import msgspec
 
 from gateway.cli.arguments import Add
 from gateway.cli.client import Admin
+from gateway.cli.errors import CliError
 from gateway.cli.run import remote
 from gateway.cli.screen import Screen, table
 
@@ -18,10 +19,13 @@ example:
   wastegate resolve acme conversation-17 --surface assist
 """
 _AUDIT: Final = """\
-Shows who changed what, newest first.
+Shows who changed what, newest first. `verify` checks the whole log instead: that every
+entry follows from the one before it. Keep the digest that it shows somewhere else, and
+a log that was written anew is noticed as well.
 
-example:
+examples:
   wastegate audit --limit 10
+  wastegate audit verify
 """
 
 
@@ -56,6 +60,16 @@ class Entries(msgspec.Struct, frozen=True):
     entries: tuple[Entry, ...]
 
 
+class Verified(msgspec.Struct, frozen=True):
+    """What checking the log came to."""
+
+    entries: int
+    digest: str | None = None
+    """Of the newest entry."""
+    broken_at: int | None = None
+    reason: str | None = None
+
+
 def register(add: Add) -> None:
     """Add both commands."""
     resolve = add("resolve", "what would this unit get, and why", _RESOLVE)
@@ -64,6 +78,7 @@ def register(add: Add) -> None:
     resolve.add_argument("--surface", metavar="S")
     resolve.set_defaults(run=remote(show_resolution))
     audit = add("audit", "who changed what", _AUDIT)
+    audit.add_argument("what", nargs="?", choices=["verify"], metavar="verify")
     audit.add_argument(
         "--limit", type=int, default=50, metavar="N", help="entries (%(default)s)"
     )
@@ -88,7 +103,10 @@ def show_resolution(
 
 
 def show_audit(arguments: argparse.Namespace, admin: Admin, screen: Screen) -> None:
-    """Show the log's newest entries."""
+    """Show the log's newest entries, or check all of it."""
+    if arguments.what == "verify":
+        _verify(admin, screen)
+        return
     found = admin.get("audit", limit=arguments.limit).read(Entries)
     rows = [
         (entry.seq, _when(entry.at), entry.who, entry.what, entry.why)
@@ -96,6 +114,19 @@ def show_audit(arguments: argparse.Namespace, admin: Admin, screen: Screen) -> N
     ]
     columns = ("no", "when (UTC)", "who", "what", "why")
     screen.show(found, table(columns, rows) if rows else "nothing has been changed")
+
+
+def _verify(admin: Admin, screen: Screen) -> None:
+    found = admin.get("audit/verify").read(Verified)
+    if found.broken_at is not None:
+        raise CliError(
+            f"the audit log is broken at entry {found.broken_at}: it {found.reason}",
+            "somebody changed the store by hand; compare it with a backup",
+        )
+    rows = [("entries", found.entries), ("digest", found.digest or "none yet")]
+    screen.show(
+        found, "every entry follows from the one before it", table(("", ""), rows)
+    )
 
 
 def _when(at: str | float) -> str:

@@ -4,19 +4,19 @@ import argparse
 from typing import Any, Final, get_args
 
 import msgspec
-from rich.table import Table
 
+from gateway.cli import flag_files
 from gateway.cli.arguments import Add, group
 from gateway.cli.client import Admin, segment
 from gateway.cli.errors import CliError, RefusedError, UsageError
+from gateway.cli.flag_shown import PATH, drawn, fetch, of, show
 from gateway.cli.run import remote
-from gateway.cli.screen import Screen, percent, table
+from gateway.cli.screen import Screen
 from routing.errors import FlagError
 from routing.flags import FLAG, FlagDocument
 from routing.rules import Generator, SurfaceRule
 
 _TRIES: Final = 5
-_PATH: Final = f"flags/{FLAG}"
 _GENERATORS: Final = get_args(Generator)
 
 _GET: Final = """\
@@ -62,6 +62,7 @@ def register(add: Add) -> None:
     unset.add_argument("flag", choices=[FLAG], metavar=FLAG)
     _scope(unset)
     unset.set_defaults(run=remote(remove))
+    flag_files.register(within)
 
 
 def _scope(command: argparse.ArgumentParser) -> None:
@@ -82,71 +83,6 @@ def _percent(text: str) -> int:
             f"{text!r} is no percentage; 0 to 100 in steps of 0.01 is right"
         )
     return round(points)
-
-
-class Flag(msgspec.Struct, frozen=True):
-    """The flag as it was read: its document and its version."""
-
-    document: FlagDocument
-    etag: str
-    raw: dict[str, Any]
-
-
-def fetch(admin: Admin) -> Flag:
-    """Read the flag.
-
-    Raises:
-        CliError: it cannot be read.
-    """
-    answer = admin.get(_PATH)
-    return _flag(answer.read(dict[str, Any]), answer.etag)
-
-
-def _flag(raw: dict[str, Any], etag: str) -> Flag:
-    fields = {name: raw[name] for name in raw if name not in {"key", "version"}}
-    try:
-        document = msgspec.convert(fields, FlagDocument)
-    except (msgspec.ValidationError, FlagError) as error:
-        raise CliError(
-            f"the flag cannot be read: {error}",
-            "is the gateway of the same version as this command?",
-        ) from error
-    return Flag(document, etag or f'"{raw.get("version", 0)}"', raw)
-
-
-def show(arguments: argparse.Namespace, admin: Admin, screen: Screen) -> None:
-    """Print the flag."""
-    flag = fetch(admin)
-    screen.show(flag.raw, *_drawn(flag))
-
-
-def _drawn(flag: Flag) -> tuple[Table | str, ...]:
-    document = flag.document
-    rest = 10_000 - document.lora - document.lora_pref
-    rows = [
-        ("default", document.default, f"{percent(rest)} of the units"),
-        ("canary", "lora", percent(document.lora)),
-        ("canary", "lora_pref", percent(document.lora_pref)),
-        *(("tenant", name, to) for name, to in sorted(document.overrides.items())),
-        *(
-            ("surface", name, _rule(rule))
-            for name, rule in sorted(document.surfaces.items())
-        ),
-        *(("kill", kill.scope, kill.name) for kill in document.kills),
-    ]
-    head = f"{FLAG}, version {flag.raw.get('version')}, salt {document.salt}"
-    return head, table(("what", "name", "value"), rows)
-
-
-def _rule(rule: SurfaceRule) -> str:
-    if rule.variant is not None:
-        return rule.variant
-    weights = {"lora": rule.lora, "lora_pref": rule.lora_pref}
-    return ", ".join(
-        f"{name} {percent(value)}"
-        for name, value in weights.items()
-        if value is not None
-    )
 
 
 def change(arguments: argparse.Namespace, admin: Admin, screen: Screen) -> None:
@@ -185,7 +121,7 @@ def remove(arguments: argparse.Namespace, admin: Admin, screen: Screen) -> None:
 
 def _confirm(admin: Admin, screen: Screen) -> None:
     flag = fetch(admin)
-    screen.show(flag.raw, *_drawn(flag))
+    screen.show(flag.raw, *drawn(flag))
 
 
 def _edit(arguments: argparse.Namespace, admin: Admin, screen: Screen) -> None:
@@ -194,13 +130,13 @@ def _edit(arguments: argparse.Namespace, admin: Admin, screen: Screen) -> None:
         flag = fetch(admin)
         body = msgspec.to_builtins(edited(flag.document, arguments))
         try:
-            answer = admin.put(_PATH, body | {"why": arguments.why}, etag=flag.etag)
+            answer = admin.put(PATH, body | {"why": arguments.why}, etag=flag.etag)
         except RefusedError as refused:
             if refused.code != "conflict" or tried == _TRIES:
                 raise
         else:
-            done = _flag(answer.read(dict[str, Any]), answer.etag)
-            screen.show(done.raw, *_drawn(done))
+            done = of(answer.read(dict[str, Any]), answer.etag)
+            screen.show(done.raw, *drawn(done))
             return
 
 

@@ -32,6 +32,9 @@ from routing.store import Change, Conflict, Store
 _TRIES: Final = 5
 """Compare-and-set attempts of a change that can be made again on what it finds."""
 
+_LOOK_BACK: Final = 100
+"""Audit entries that are looked at for who was faster."""
+
 
 class Who(msgspec.Struct, frozen=True):
     """Who changes something, and why; both go into the audit log."""
@@ -80,10 +83,26 @@ class Changes:
             )
             await self._refresher.refresh()
         except Conflict as error:
-            raise StateConflict(str(error), param="If-Match") from error
+            who_else = await self._last_change(FLAGS_KEY)
+            raise StateConflict(f"{error}{who_else}", param="If-Match") from error
         except StoreError as error:
             _away(error)
         return self._live.present
+
+    async def _last_change(self, key: str) -> str:
+        """Say who changed a document last, as far as the log's newest entries tell."""
+        try:
+            entries = await self._store.audit(_LOOK_BACK)
+        except StoreError:
+            return ""
+        for entry in entries:
+            if entry.key == key:
+                why = f" ({entry.why})" if entry.why else ""
+                moment = entry.at.isoformat(timespec="seconds")
+                return (
+                    f". The last change: {entry.what} by {entry.who}{why} at {moment}"
+                )
+        return ""
 
     async def override(
         self, tenant: str, variant: Generator | None, who: Who

@@ -292,6 +292,11 @@ COMMANDS = [
     ["adapter", "add"],
     ["resolve"],
     ["audit"],
+    ["flag", "export"],
+    ["flag", "diff"],
+    ["flag", "apply"],
+    ["store", "status"],
+    ["store", "restore"],
     ["key", "new"],
 ]
 

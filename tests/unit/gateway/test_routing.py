@@ -175,3 +175,27 @@ async def test_rollouts_are_not_changed_by_writing_the_flag(stack: Stack) -> Non
     )
     assert (reply.status, reply.json["error"]["param"]) == (400, "rollouts")
     assert "wastegate rollout" in reply.json["error"]["message"]
+
+
+async def test_a_change_that_comes_second_is_told_who_was_first(stack: Stack) -> None:
+    seen = await stack.admin("GET", "flags/GENERATOR")
+    body = seen.json | {"lora": 500, "why": "first step"}
+    tag = seen.headers["ETag"]
+    assert (
+        await stack.admin("PUT", "flags/GENERATOR", body, if_match=tag)
+    ).status == 200
+    late = await stack.admin("PUT", "flags/GENERATOR", body, if_match=tag)
+    assert (late.status, late.code) == (409, "conflict")
+    assert "flags.set by alice (first step) at 2" in late.json["error"]["message"]
+
+
+async def test_the_audit_log_can_be_verified(stack: Stack) -> None:
+    await stack.admin("PUT", "overrides/acme", {"variant": "lora"})
+    found = (await stack.admin("GET", "audit/verify", key=READ_KEY)).json
+    listed = (await stack.admin("GET", "audit")).json["entries"]
+    assert found == {
+        "entries": len(listed),
+        "digest": listed[0]["digest"],
+        "broken_at": None,
+        "reason": None,
+    }

@@ -34,6 +34,8 @@ class Control:
         self.whys: list[str] = []
         self.left_to_do: list[str] = []
         self.persisted = True
+        self.behind = True
+        self.verified: dict[str, Any] = {"entries": 7, "digest": "ab" * 32}
 
     def document(self) -> dict[str, Any]:
         return {"key": "GENERATOR", "version": self.version, **self.flag}
@@ -130,7 +132,27 @@ class Control:
             "ready": True,
         }
 
+    def store(self) -> tuple[int, Any]:
+        return 200, {
+            "up": True,
+            "behind": self.behind,
+            "stale": False,
+            "id": "5eed",
+            "epoch": 0 if self.behind else 1,
+            "versions": {"flags": 7, "bindings": 1, "adapters": 1},
+            "only_here": {"kills": ["tenant acme"], "unmounted": []},
+        }
+
+    def get_store(self, rest: str, body: Any, if_match: str) -> tuple[int, Any]:
+        return self.store()
+
+    def post_store(self, rest: str, body: Any, if_match: str) -> tuple[int, Any]:
+        self.behind = False
+        return self.store()
+
     def get_audit(self, rest: str, body: Any, if_match: str) -> tuple[int, Any]:
+        if rest == "verify":
+            return 200, self.verified
         entry: dict[str, Any] = {
             "seq": 7,
             "at": 1_700_000_000.0,
