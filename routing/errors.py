@@ -3,6 +3,7 @@
     RoutingError
     ├── PartError           a name or unit that cannot be part of a bucketing key
     ├── FlagError           a flag document that cannot be true
+    ├── RolloutError        a rollout that cannot be, or cannot go that way
     ├── ChainError          an audit log that was changed after the fact
     └── StoreError          a store that refuses, or a store URL that names none
         ├── Conflict        somebody else changed the document first
@@ -35,6 +36,15 @@ class FlagError(RoutingError):
 
     def __init__(self, path: str, message: str) -> None:
         super().__init__(f"{path}: {message}" if path else message)
+        self.path = path
+        self.message = message
+
+
+class RolloutError(RoutingError):
+    """A rollout that is refused; `path` says where (`plan.steps`, `phase`)."""
+
+    def __init__(self, path: str, message: str) -> None:
+        super().__init__(f"{path}: {message}")
         self.path = path
         self.message = message
 

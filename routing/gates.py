@@ -74,6 +74,15 @@ class Gate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     harm_below: float | None = None
     """Of `tokens`: below this it is harm as well."""
 
+    def loosened(self, other: "Gate") -> bool:
+        """Whether this lets something through that `other` does not."""
+        return (
+            self.harm > other.harm
+            or self.good > other.good
+            or (self.good_above or 0.0) < (other.good_above or 0.0)
+            or (self.harm_below or 0.0) < (other.harm_below or 0.0)
+        )
+
 
 GATES: Final = (
     Gate("adherence", harm=0.01, good=0.02),
@@ -113,6 +122,16 @@ class Reading(msgspec.Struct, frozen=True):
     """The candidate's rate as it was seen; of `tokens`, the ratio to the control's."""
     missing: str = ""
     """What has to be there before it can say anything."""
+
+    @property
+    def explained(self) -> str:
+        """The reading in a line."""
+        seen = "nothing" if self.estimate is None else f"{self.estimate:.4g}"
+        strongest = max(self.harm, self.change)
+        return (
+            f"{self.measure} {self.verdict}: {seen} seen, {self.candidate.failures} of"
+            f" {self.candidate.trials}, evidence of harm 10^{strongest:.1f}"
+        )
 
 
 def read(gate: Gate, seen: Sequence[Seen], change: Cusum = Cusum()) -> Reading:  # noqa: B008 -- frozen
