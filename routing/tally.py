@@ -6,13 +6,14 @@ alike, and counting each would make the evidence look stronger than it is.
 
 from bisect import bisect_left
 from collections.abc import Iterable
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 
 import msgspec
 
 Arm = Literal["candidate", "control", "probes"]
 """Probes are the controller's own questions to the candidate, whose answers are known;
 they count for nothing but what they were sent for."""
+ARMS: Final[tuple[Arm, ...]] = get_args(Arm)
 
 TTFT_EDGES: Final = tuple(0.005 * 2 ** (step / 4) for step in range(56))
 """Upper edges of the buckets of seconds to the first token: 5 ms to 69 s, four to a

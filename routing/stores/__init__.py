@@ -6,6 +6,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from routing.errors import StoreError
 from routing.store import Store
+from routing.tallies import Tallies
 
 _EXAMPLES: Final = 'use "sqlite:var/state.db" or "redis://127.0.0.1:6379/0"'
 
@@ -31,9 +32,33 @@ def open_store(url: str) -> Store:
 
         _check_redis(url)
         return RedisStore(url)
+    raise _unknown(scheme, rest)
+
+
+def open_tallies(url: str) -> Tallies:
+    """Return the tallies beside the store that a URL names, on connections of its own.
+
+    Raises:
+        StoreError: as `open_store`.
+    """
+    scheme, _, rest = url.partition(":")
+    if scheme == "sqlite":
+        from routing.stores.sqlite_tallies import SqliteTallies  # noqa: PLC0415
+
+        path = _path(rest)
+        return SqliteTallies(path.with_name(f"{path.name}.tallies"))
+    if scheme in ("redis", "rediss"):
+        from routing.stores.redis_tallies import RedisTallies  # noqa: PLC0415
+
+        _check_redis(url)
+        return RedisTallies(url)
+    raise _unknown(scheme, rest)
+
+
+def _unknown(scheme: str, rest: str) -> StoreError:
     if not rest:
-        raise StoreError(f"the state URL has no scheme: {_EXAMPLES}")
-    raise StoreError(f"{scheme!r} is no scheme for a state URL: {_EXAMPLES}")
+        return StoreError(f"the state URL has no scheme: {_EXAMPLES}")
+    return StoreError(f"{scheme!r} is no scheme for a state URL: {_EXAMPLES}")
 
 
 def _path(rest: str) -> Path:

@@ -13,38 +13,24 @@ What "on disk" means is the server's setting: with `appendonly yes` and
 Redis's defaults it does not.
 """
 
-import asyncio
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager, suppress
+from contextlib import suppress
 from typing import Final, Protocol, cast
 
 import msgspec
 from redis import exceptions as foreign
-from redis.asyncio import BlockingConnectionPool, Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
 
 from routing.audit import GENESIS, AuditEntry, Change, entry_after
-from routing.errors import Conflict, Corrupt, StoreError, Unavailable
+from routing.errors import Conflict, Corrupt
 from routing.store import MOST_ENTRIES, Document, check_key, next_version
-
-CONNECT_SECONDS: Final = 0.5
-"""Time limit for a connection; a Redis on the same network needs a millisecond."""
-
-CALL_SECONDS: Final = 1.0
-"""Time limit for a call as a whole, repetitions included."""
+from routing.stores.redis_link import CALL_SECONDS, SPACE, Link, Script
 
 HINT_SECONDS: Final = 1.0
 """A wait for a hint is taken up again so often; nothing is lost in between."""
 
-CONNECTIONS: Final = 8
-"""Connections a process at most; the callers are a poll and the admin API."""
+_HEAD: Final = f"{SPACE}:head"
+_AUDIT: Final = f"{SPACE}:audit"
 
-_SPACE: Final = "{wastegate}"  # braces: one slot, should it ever be a cluster
-_HEAD: Final = f"{_SPACE}:head"
-_AUDIT: Final = f"{_SPACE}:audit"
-
-HINT: Final = f"{_SPACE}:changed"
+HINT: Final = f"{SPACE}:changed"
 """The channel on which each new global version is published."""
 
 _PUT: Final = """
@@ -58,10 +44,6 @@ redis.call('HSET', KEYS[2], 'version', ARGV[6], 'digest', ARGV[7])
 redis.call('PUBLISH', ARGV[8], ARGV[6])
 return {'done', ARGV[3]}
 """
-
-
-class _Script(Protocol):
-    async def __call__(self, keys: list[str], args: list[bytes]) -> list[bytes]: ...
 
 
 class _Subscription(Protocol):
@@ -78,11 +60,10 @@ class _Subscription(Protocol):
 class _Client(Protocol):
     """The calls that are used, with the types that they have (redis-py has none)."""
 
-    def register_script(self, script: str) -> _Script: ...
+    def register_script(self, script: str) -> Script: ...
     async def hmget(self, name: str, keys: list[str]) -> list[bytes | None]: ...
     async def lrange(self, name: str, start: int, end: int) -> list[bytes]: ...
     def pubsub(self) -> _Subscription: ...
-    async def aclose(self) -> None: ...
 
 
 class RedisStore:
@@ -90,24 +71,15 @@ class RedisStore:
 
     def __init__(self, url: str) -> None:
         """Take a checked URL; nothing is connected before the first call."""
-        pool = BlockingConnectionPool.from_url(  # pyright: ignore[reportUnknownMemberType]  # its **kwargs have no types
-            url,
-            max_connections=CONNECTIONS,
-            timeout=CALL_SECONDS,
-            socket_connect_timeout=CONNECT_SECONDS,
-            socket_timeout=CALL_SECONDS,
-            # A repeated write would meet its own first try as a conflict.
-            retry=Retry(NoBackoff(), 0),
-        )
-        self._client: Final = cast("_Client", Redis.from_pool(pool))
+        self._link: Final = Link(url)
+        self._client: Final = cast("_Client", self._link.client)
         self._script: Final = self._client.register_script(_PUT)
         self._hints: _Subscription | None = None
-        self._closed = False
 
     async def get(self, key: str) -> Document | None:
         """See the port."""
         check_key(key)
-        async with self._call():
+        async with self._link.call():
             return await self._get(key)
 
     async def put(
@@ -121,7 +93,7 @@ class RedisStore:
     ) -> Document:
         """See the port."""
         new = Document(check_key(key), next_version(expect, version), body)
-        async with self._call():
+        async with self._link.call():
             while True:
                 done = await self._attempt(new, expect, entry)
                 if done is not None:
@@ -129,19 +101,19 @@ class RedisStore:
 
     async def version(self) -> int:
         """See the port."""
-        async with self._call():
+        async with self._link.call():
             return (await self._head())[0]
 
     async def changed(self) -> None:
         """See the port; what is published is the new version."""
         try:
             if self._hints is None:
-                async with self._call():
+                async with self._link.call():
                     self._hints = self._client.pubsub()
                     await self._hints.subscribe(HINT)
                 return
             while True:
-                async with self._call(HINT_SECONDS + CALL_SECONDS):
+                async with self._link.call(HINT_SECONDS + CALL_SECONDS):
                     message = await self._hints.get_message(
                         ignore_subscribe_messages=True, timeout=HINT_SECONDS
                     )
@@ -162,7 +134,7 @@ class RedisStore:
         """See the port."""
         if limit < 1:
             return []
-        async with self._call():
+        async with self._link.call():
             raw = await self._client.lrange(_AUDIT, -min(limit, MOST_ENTRIES), -1)
         try:
             return [msgspec.msgpack.decode(each, type=AuditEntry) for each in raw[::-1]]
@@ -174,10 +146,8 @@ class RedisStore:
 
     async def close(self) -> None:
         """See the port."""
-        if not self._closed:
-            self._closed = True
-            await self._forget_hints()
-            await self._client.aclose()
+        await self._forget_hints()
+        await self._link.close()
 
     async def _get(self, key: str) -> Document | None:
         version, body = await self._client.hmget(_name(key), ["version", "body"])
@@ -223,61 +193,15 @@ class RedisStore:
             raise Conflict(expect, _number(value), key=new.key)
         return new if outcome == b"done" else None
 
-    @asynccontextmanager
-    async def _call(self, seconds: float = CALL_SECONDS) -> AsyncGenerator[None]:
-        """Bound a call in time and turn redis-py's errors into the port's."""
-        if self._closed:
-            raise StoreError("the redis store was closed: open it again")
-        try:
-            async with asyncio.timeout(seconds):
-                yield
-        except (foreign.AuthenticationError, foreign.NoPermissionError) as error:
-            raise StoreError(
-                f"redis refuses the login or a command ({error}):"
-                " correct user and password in the state URL, or the server's ACL"
-            ) from error
-        except (foreign.ConnectionError, foreign.TimeoutError, OSError) as error:
-            # OSError covers TimeoutError, which asyncio.timeout raises.
-            raise Unavailable(
-                f"redis gives no answer within {CALL_SECONDS} s"
-                f" ({type(error).__name__}: {error}):"
-                " check that it runs and that the state URL is right"
-            ) from error
-        except foreign.RedisError as error:
-            raise _refused(error) from error
-
-
-def _refused(error: foreign.RedisError) -> StoreError:
-    """Sort a server's answer into "later" and "never"."""
-    text = str(error)
-    full = isinstance(error, foreign.OutOfMemoryError | foreign.ReadOnlyError)
-    later = (
-        "MISCONF",
-        "OOM",
-        "READONLY",
-        "LOADING",
-        "MASTERDOWN",
-        "BUSY",
-        "NOREPLICAS",
-    )
-    if full or text.startswith(later):
-        return Unavailable(f"redis cannot write now: {text}")
-    if text.startswith("WRONGTYPE"):
-        return Corrupt(
-            f"redis: a key under {_SPACE} is another program's:"
-            " use a database of its own"
-        )
-    return StoreError(f"redis refuses: {text}")
-
 
 def _name(key: str) -> str:
-    return f"{_SPACE}:doc:{key}"
+    return f"{SPACE}:doc:{key}"
 
 
 def _number(value: bytes) -> int:
     if not value.isdigit():
         raise Corrupt(
-            f"redis: a version under {_SPACE} is {value[:20]!r}, not a number:"
+            f"redis: a version under {SPACE} is {value[:20]!r}, not a number:"
             " restore a backup, or use a database of its own"
         )
     return int(value)

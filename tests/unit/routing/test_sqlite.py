@@ -15,7 +15,7 @@ import pytest
 from routing.audit import verify
 from routing.errors import Corrupt, Unavailable
 from routing.store import Change
-from routing.stores import sqlite as module
+from routing.stores import sqlite_file as module
 from routing.stores.sqlite import SqliteStore
 
 ROOT: Final = Path(__file__).parents[3]
