@@ -10,6 +10,7 @@ import hashlib
 import hmac
 import logging
 import os
+import secrets
 import signal
 import sys
 import time
@@ -30,6 +31,7 @@ from gateway.api import (
     control_adapters,
     control_audit,
     control_flags,
+    control_rollouts,
     control_store,
     errors,
     ofrep,
@@ -44,9 +46,13 @@ from gateway.api.meta import ALIVE, Probe, Readiness, models
 from gateway.api.operators import operators
 from gateway.api.plane import Endpoint, Plane
 from gateway.control.changes import Changes
+from gateway.control.counting import Counting
 from gateway.control.documents import Refresher, plant, seeded
 from gateway.control.last_known import keeper, load as load_last_known
+from gateway.control.orders import Orders
+from gateway.control.preflight import Ground, ready
 from gateway.control.reconcile import Reconciler
+from gateway.control.rollouts import Rollouts
 from gateway.engine.vllm import VllmReplica
 from gateway.errors import SettingsError
 from gateway.fleet import Fleet
@@ -61,12 +67,13 @@ from gateway.telemetry.exposition import Telemetry, new_registry, render
 from gateway.telemetry.kept import KeptCounters
 from gateway.telemetry.log import JsonLinesSink
 from gateway.telemetry.prometheus import PrometheusSink
-from gateway.telemetry.record import fan_out
+from gateway.telemetry.record import AUTO, fan_out
 from gateway.telemetry.state import StateGauges
 from routing.errors import StoreError
 from routing.flags import FlagDocument
 from routing.store import Change, Store
-from routing.stores import open_store
+from routing.stores import open_store, open_tallies
+from routing.tallies import Tallies
 from structured.schema import compile_schema
 
 _LOG: Final = logging.getLogger("wastegate")
@@ -100,6 +107,10 @@ class Parts(NamedTuple):
     gauges: StateGauges
     counters: PrometheusSink
     keeper: Keeper | None
+    changes: Changes
+    tallies: Tallies
+    counting: Counting
+    rollouts: Rollouts
 
 
 def _terminate() -> None:
@@ -172,19 +183,22 @@ def _parts(settings: Settings) -> Parts:
         surfaces=list(settings.surfaces),
         models=[engine.base, *settings.generators.values()],
     )
+    refresher = Refresher(
+        store,
+        live,
+        seed,
+        report=lambda up: gauges.store(up=up),
+        keep=keeper(last_known) if last_known else lambda _: None,
+    )
+    changes = Changes(store, live, refresher, now=_now)
+    tallies = _tallies(settings)
     return Parts(
         live=live,
         store=store,
         fleet=fleet,
         registry=registry,
         seed=seed,
-        refresher=Refresher(
-            store,
-            live,
-            seed,
-            report=lambda up: gauges.store(up=up),
-            keep=keeper(last_known) if last_known else lambda _: None,
-        ),
+        refresher=refresher,
         reconciler=Reconciler(
             fleet,
             live,
@@ -197,6 +211,17 @@ def _parts(settings: Settings) -> Parts:
         gauges=gauges,
         counters=counters,
         keeper=_keeper(settings, telemetry, counters),
+        changes=changes,
+        tallies=tallies,
+        counting=Counting(tallies),
+        rollouts=Rollouts(
+            changes,
+            live,
+            tallies,
+            ready=partial(ready, fleet),
+            owner=secrets.token_hex(8),
+            now=_epoch,
+        ),
     )
 
 
@@ -236,6 +261,7 @@ def _data_plane(
         limits=settings.limits,
         sink=fan_out(parts.counters, log),
         now=_epoch,
+        tally=parts.counting,
         keep=parts.keeper,
     )
     app = DataPlane(
@@ -263,7 +289,7 @@ def _control_plane(settings: Settings, parts: Parts) -> FastAPI:
     app.state.operators = operators(admin.key_sha256, admin.read_key_sha256)
     app.state.desk = control_flags.Desk(
         live=parts.live,
-        changes=Changes(parts.store, parts.live, parts.refresher, now=_now),
+        changes=parts.changes,
         store=parts.store,
         registry=parts.registry,
         fleet=parts.fleet,
@@ -271,9 +297,22 @@ def _control_plane(settings: Settings, parts: Parts) -> FastAPI:
     )
     app.state.reconciler = parts.reconciler
     app.state.refresher = parts.refresher
+    app.state.tallies = parts.tallies
+    app.state.orders = Orders(
+        parts.changes,
+        Ground(
+            live=parts.live,
+            registry=parts.registry,
+            fleet=parts.fleet,
+            tenants=tuple(settings.tenants),
+            surfaces=(*settings.surfaces, AUTO),
+        ),
+        now=_epoch,
+    )
     app.include_router(control_flags.router)
     app.include_router(control_adapters.router)
     app.include_router(control_audit.router)
+    app.include_router(control_rollouts.router)
     app.include_router(control_store.router)
     app.include_router(ofrep.router)
 
@@ -301,6 +340,8 @@ def _lifespan(
         loops = [
             asyncio.create_task(parts.refresher.run(every=_STORE_POLL)),
             asyncio.create_task(parts.reconciler.run()),
+            asyncio.create_task(parts.counting.run()),
+            asyncio.create_task(parts.rollouts.run()),
         ]
         for loop in loops:
             loop.add_done_callback(ended)
@@ -313,6 +354,7 @@ def _lifespan(
             await asyncio.gather(*loops, return_exceptions=True)
             replicas = (member.replica for member in parts.fleet.members)
             await asyncio.gather(*(replica.aclose() for replica in replicas))
+            await parts.tallies.close()
             await parts.store.close()
 
     return lifespan
@@ -381,6 +423,13 @@ def _measure(parts: Parts) -> None:
 def _store(settings: Settings) -> Store:
     try:
         return open_store(settings.gateway.state)
+    except StoreError as error:
+        raise SettingsError("gateway.state", str(error)) from error
+
+
+def _tallies(settings: Settings) -> Tallies:
+    try:
+        return open_tallies(settings.gateway.state)
     except StoreError as error:
         raise SettingsError("gateway.state", str(error)) from error
 

@@ -10,6 +10,7 @@ import msgspec
 from routing.decision import Decision, Query
 from routing.flags import FlagDocument, with_kill
 from routing.resolve import Snapshot, compile_flags
+from routing.rollout import Rollout
 from routing.rules import Generator, Kill
 
 LEASE_SECONDS: Final = 5.0
@@ -42,6 +43,9 @@ class Present(msgspec.Struct, frozen=True):
     mounted: frozenset[str] = frozenset()
     """Adapter refs that are meant to be on every replica."""
     mounted_version: int = 0
+    rollouts: Mapping[str, Rollout] = {}
+    """Those that run and the last that are over, by id, in the order of their start."""
+    rollouts_version: int = 0
     identity: Identity = Identity()
     """Of the store that said all this; empty where none has said anything."""
 
@@ -56,6 +60,7 @@ class Present(msgspec.Struct, frozen=True):
             self.flags_version <= other.flags_version
             and self.bindings_version <= other.bindings_version
             and self.mounted_version <= other.mounted_version
+            and self.rollouts_version <= other.rollouts_version
         )
 
 

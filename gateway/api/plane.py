@@ -29,11 +29,17 @@ from gateway.keep.keeper import Keeper
 from gateway.pipeline.call import Surface, Tenant
 from gateway.pipeline.route import Router
 from gateway.pipeline.trace import Trace
-from gateway.telemetry.record import CLIENT_CLOSED, OK, Sink
+from gateway.telemetry.record import CLIENT_CLOSED, OK, RequestFinished, Sink
+from routing.decision import Membership
+from routing.tallies import unit_digest
 from structured.schema import Schema
 
 _ID_CHARACTERS: Final = frozenset(string.ascii_letters + string.digits + "._-")
 _ID_LENGTH: Final = 64
+
+
+Tally = Callable[[Membership, bytes, RequestFinished], None]
+"""Told of each request that is part of a rollout, with its unit's digest."""
 
 
 class Compile(Protocol):
@@ -55,6 +61,8 @@ class Plane(msgspec.Struct, frozen=True):
     sink: Sink
     now: Callable[[], float]
     """Wall clock in seconds since the epoch, for OpenAI's `created`."""
+    tally: Tally = lambda _member, _unit, _record: None
+    """Counts a request that is part of a rollout; neither blocks nor raises."""
     keep: Keeper | None = None
     """None where no tenant has opted in."""
 
@@ -170,8 +178,12 @@ class Endpoint:
             outcome = defect.code
             await exchange.refuse(defect)
         finally:
-            plane = self._plane
-            plane.sink(trace.finish(outcome))
+            plane, record = self._plane, trace.finish(outcome)
+            plane.sink(record)
+            call = trace.call
+            if trace.member is not None and call is not None and call.unit is not None:
+                unit = unit_digest(record.tenant, call.unit)
+                plane.tally(trace.member, unit, record)
             if plane.keep is not None:
                 plane.keep.finished(trace, len(exchange.body))
 

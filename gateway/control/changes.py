@@ -6,7 +6,7 @@ never stop a kill.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Final, NoReturn
 
@@ -16,21 +16,35 @@ from gateway.control.documents import (
     BINDINGS_KEY,
     FLAGS_KEY,
     MOUNTED_KEY,
+    ROLLOUTS_KEY,
     Refresher,
     documents,
     encode_bindings,
     encode_mounted,
+    encode_rollouts,
     read,
 )
 from gateway.errors import BadRequest, StateConflict, StoreUnavailable
 from gateway.live import Live, Present
 from routing.errors import FlagError, StoreError
-from routing.flags import FlagDocument, encode, with_kill, with_override, without_kill
+from routing.flags import (
+    FlagDocument,
+    encode,
+    with_kill,
+    with_override,
+    with_rollout,
+    without_kill,
+    without_rollouts,
+)
+from routing.rollout import Rollout
 from routing.rules import Generator, Kill
 from routing.store import Change, Conflict, Store
 
 _TRIES: Final = 5
 """Compare-and-set attempts of a change that can be made again on what it finds."""
+
+_REMEMBERED: Final = 20
+"""Rollouts that were rolled back and are still listed; their records stay anyway."""
 
 _LOOK_BACK: Final = 100
 """Audit entries that are looked at for who was faster."""
@@ -154,6 +168,40 @@ class Changes:
             return encode_bindings(bindings), held.bindings_version
 
         return await self._edit(BINDINGS_KEY, write, who, f"bind {generator} {ref}")
+
+    async def rollout(
+        self, edit: Callable[[Mapping[str, Rollout]], Rollout], who: Who, what: str
+    ) -> Rollout:
+        """Write a rollout as `edit` makes it of those that there are.
+
+        Raises:
+            StoreUnavailable: nothing is known to have been written.
+            GatewayError: as `edit`.
+        """
+        done: list[Rollout] = []
+
+        def write(held: Present) -> tuple[bytes, int]:
+            done[:] = [edit(held.rollouts)]
+            kept = _without_old({**held.rollouts, done[0].id: done[0]})
+            return encode_rollouts(kept), held.rollouts_version
+
+        await self._edit(ROLLOUTS_KEY, write, who, what)
+        return done[0]
+
+    async def rule(self, rollout: Rollout, who: Who) -> Present:
+        """Let the flag say what a rollout is at; one that is rolled back has no rule.
+
+        Raises:
+            StoreUnavailable: nothing is known to have been written.
+        """
+
+        def edited(flags: FlagDocument) -> FlagDocument:
+            if rollout.phase == "rolled_back":
+                return without_rollouts(flags, {rollout.id})
+            return with_rollout(flags, rollout.rule)
+
+        what = f"rollout.weight {rollout.id} {rollout.weight}"
+        return await self._edit_flags(edited, who, what)
 
     async def mount(self, ref: str, who: Who) -> Present:
         """Want an adapter on every replica; the reconciler does it.
@@ -285,6 +333,13 @@ class Changes:
 
     def _entry(self, who: Who, what: str) -> Change:
         return Change(who=who.name, what=what, why=who.why, at=self._now())
+
+
+def _without_old(rollouts: dict[str, Rollout]) -> Mapping[str, Rollout]:
+    """Drop the oldest that are over, so that the document stays small."""
+    over = [each.id for each in rollouts.values() if each.phase == "rolled_back"]
+    old = set(over[:-_REMEMBERED])
+    return {id_: each for id_, each in rollouts.items() if id_ not in old}
 
 
 def _away(error: StoreError) -> NoReturn:

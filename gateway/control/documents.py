@@ -7,24 +7,27 @@ a store that is away changes nothing: the last known present stays in force.
 import asyncio
 import secrets
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Final
 
 import msgspec
 
 from gateway.live import Identity, Live, Present
-from routing.errors import StoreError
+from routing.errors import RolloutError, StoreError
 from routing.flags import FLAG, FlagDocument, decode, encode
+from routing.rollout import Rollout
 from routing.rules import Generator
 from routing.store import Change, Conflict, Store
 
 FLAGS_KEY: Final = f"flags/{FLAG}"
 BINDINGS_KEY: Final = "bindings"
 MOUNTED_KEY: Final = "adapters"
+ROLLOUTS_KEY: Final = "rollouts"
 IDENTITY_KEY: Final = "store"
 
 _BINDINGS: Final = msgspec.json.Decoder(dict[Generator, str])
 _MOUNTED: Final = msgspec.json.Decoder(frozenset[str])
+_ROLLOUTS: Final = msgspec.json.Decoder(tuple[Rollout, ...])
 _IDENTITY: Final = msgspec.json.Decoder(Identity)
 _ENCODER: Final = msgspec.json.Encoder(order="deterministic")
 
@@ -43,6 +46,11 @@ def encode_mounted(mounted: frozenset[str]) -> bytes:
     return _ENCODER.encode(sorted(mounted))
 
 
+def encode_rollouts(rollouts: Mapping[str, Rollout]) -> bytes:
+    """The rollouts as they are stored: a list, since their order counts."""
+    return _ENCODER.encode(tuple(rollouts.values()))
+
+
 def encode_identity(identity: Identity) -> bytes:
     """The store's identity as it is stored."""
     return _ENCODER.encode(identity)
@@ -57,8 +65,10 @@ async def read(store: Store, seed: Present) -> Present:
     flags = await store.get(FLAGS_KEY)
     bindings = await store.get(BINDINGS_KEY)
     mounted = await store.get(MOUNTED_KEY)
+    rollouts = await store.get(ROLLOUTS_KEY)
     identity = await store.get(IDENTITY_KEY)
     try:
+        listed = _ROLLOUTS.decode(rollouts.body) if rollouts else ()
         return Present(
             flags=decode(flags.body) if flags else seed.flags,
             flags_version=flags.version if flags else 0,
@@ -66,9 +76,11 @@ async def read(store: Store, seed: Present) -> Present:
             bindings_version=bindings.version if bindings else 0,
             mounted=_MOUNTED.decode(mounted.body) if mounted else seed.mounted,
             mounted_version=mounted.version if mounted else 0,
+            rollouts={each.id: each for each in listed},
+            rollouts_version=rollouts.version if rollouts else 0,
             identity=_IDENTITY.decode(identity.body) if identity else Identity(),
         )
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, RolloutError) as error:
         raise DocumentError(f"a document in the store is not ours: {error}") from error
 
 
@@ -97,6 +109,7 @@ def documents(
             present.bindings_version,
         ),
         (MOUNTED_KEY, encode_mounted(present.mounted), present.mounted_version),
+        (ROLLOUTS_KEY, encode_rollouts(present.rollouts), present.rollouts_version),
         (IDENTITY_KEY, encode_identity(identity), identity.epoch),
     )
 

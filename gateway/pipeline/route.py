@@ -37,7 +37,7 @@ class Router(msgspec.Struct, frozen=True):
             Overloaded: each that could answer is full.
         """
         decision = self._decided(call)
-        trace.reason = decision.text
+        trace.reason, trace.member = decision.text, decision.member
         try:
             lease = self._leased(decision.generator, trace, decision.model)
         except AdapterUnavailable:

@@ -7,6 +7,7 @@ import msgspec
 
 from gateway.pipeline.call import Call
 from gateway.telemetry.record import Mode, Rejection, RequestFinished
+from routing.decision import Membership
 from structured.outcome import Accepted, Rejected
 
 AttemptKind = Literal["first", "reask", "constrained"]
@@ -32,6 +33,7 @@ class Trace:
         "completion_tokens",
         "failed",
         "generator",
+        "member",
         "model",
         "prompt_tokens",
         "reason",
@@ -55,6 +57,8 @@ class Trace:
         self.generator = ""
         self.model = ""
         self.reason = ""
+        self.member: Membership | None = None
+        """The rollout that its outcome counts for."""
         self.verdict: str | None = None
         self.repairs: tuple[str, ...] = ()
         self.attempts: list[Attempt] = []

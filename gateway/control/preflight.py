@@ -1,0 +1,119 @@
+"""What has to be there before a rollout may start; what is missing is said, all at once."""
+
+from collections.abc import Collection, Iterable
+from typing import Final
+
+import msgspec
+
+from adapters.errors import AdapterError
+from adapters.refs import AdapterRef
+from adapters.registry import Registry
+from gateway.fleet import Fleet
+from gateway.live import Live, Present
+from routing.decision import Query
+from routing.resolve import compile_flags
+from routing.rollout import RUNNING, Plan
+from routing.rules import RolloutRule, Target
+
+MOST_SAID: Final = 5
+"""Requests that get something else than the control says, named in one answer."""
+
+
+class Ground(msgspec.Struct, frozen=True):
+    """What a rollout stands on.
+
+    Args:
+        live: what is in force.
+        registry: where adapters lie.
+        fleet: what is ready where.
+        tenants: every tenant that there is.
+        surfaces: every surface that there is.
+    """
+
+    live: Live
+    registry: Registry
+    fleet: Fleet
+    tenants: tuple[str, ...]
+    surfaces: tuple[str, ...]
+
+
+def ready(fleet: Fleet, target: Target) -> bool:
+    """Whether a target could answer on every live replica."""
+    alive = [member for member in fleet.members if member.alive]
+    model = target.model
+    return bool(alive) and (model is None or all(each.ready(model) for each in alive))
+
+
+def missing(plan: Plan, ground: Ground) -> tuple[str, ...]:
+    """Return what is missing, and can be done without for a reason that is given."""
+    return tuple(
+        said
+        for target in (plan.candidate, plan.control)
+        for said in _lacks(target, ground)
+    )
+
+
+def impossible(plan: Plan, ground: Ground) -> tuple[str, ...]:
+    """Return what no reason can make good: the comparison would not be one."""
+    present = ground.live.stored
+    rule = RolloutRule("new", plan.candidate, plan.control, plan.tenants, plan.surfaces)
+    found = [
+        f"{rollout.id} runs in part of that scope; end it first"
+        for rollout in present.rollouts.values()
+        if rollout.phase in RUNNING and rollout.rule.overlaps(rule)
+    ]
+    found += [
+        f"there is no {kind} {name!r}"
+        for kind, named, known in (
+            ("tenant", plan.tenants, ground.tenants),
+            ("surface", plan.surfaces, ground.surfaces),
+        )
+        for name in sorted(named - set(known))
+    ]
+    return (*found, *_otherwise(plan, ground, present))
+
+
+def _lacks(target: Target, ground: Ground) -> Iterable[str]:
+    if target.model is None:
+        return
+    try:
+        registered = ground.registry.get(AdapterRef.parse(target.model))
+    except AdapterError as error:
+        yield str(error)
+        return
+    if not registered.manifest.metrics:
+        yield f"{target.model} has no evals: its manifest measures nothing"
+    if target.model not in ground.live.present.mounted:
+        yield f"{target.model} is not mounted: wastegate adapter mount {target.model}"
+    elif not ready(ground.fleet, target):
+        yield f"{target.model} is not ready on every live replica"
+
+
+def _otherwise(plan: Plan, ground: Ground, present: Present) -> Iterable[str]:
+    """Say whose stable target is not what the plan takes for the control."""
+    snapshot = compile_flags(present.flags, present.flags_version)
+    told = 0
+    for tenant in _all(plan.tenants, ground.tenants):
+        for surface in _all(plan.surfaces, ground.surfaces):
+            decision = snapshot.resolve(Query(tenant, surface), stale=True)
+            if decision.rule == "override" or decision.rule.startswith("kill"):
+                continue
+            model = decision.model
+            if decision.generator != "base" and model is None:
+                model = present.bindings.get(decision.generator)
+            if (decision.generator, model) == (
+                plan.control.generator,
+                plan.control.model,
+            ):
+                continue
+            told += 1
+            if told <= MOST_SAID:
+                yield (
+                    f"{tenant} on {surface} gets {model or decision.generator} now"
+                    f" (by {decision.rule}), not the control"
+                    f" {plan.control.model or plan.control.generator}; name that"
+                )
+
+
+def _all(named: Collection[str], known: Iterable[str]) -> Iterable[str]:
+    return sorted(named) if named else known

@@ -1,0 +1,216 @@
+"""The loop that steps rollouts; one gateway does it, and any can take over.
+
+A look: what was counted → `routing.judge` → a record → what it says. The order of
+writes makes a crash at any point harmless: what takes boost away is in the flag before
+it is written down, what gives boost is written down before it is in the flag, and the
+next look brings the flag to what is written down. A rule that somebody took out of the
+flag is never put back.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+from typing import Final
+
+import msgspec
+
+from gateway.control.changes import Changes, Who
+from gateway.errors import GatewayError, StateConflict
+from gateway.live import Live
+from routing.errors import StoreError
+from routing.flags import FlagDocument
+from routing.judge import Record, Sight, Watch, judge
+from routing.rollout import RUNNING, Rollout
+from routing.rules import RolloutRule, Target
+from routing.tallies import Entry, Tallies
+
+_LOG: Final = logging.getLogger("wastegate")
+
+LOOK_SECONDS: Final = 1.0
+"""Between two looks at all rollouts."""
+
+LEASE_SECONDS: Final = 5.0
+"""How long another gateway waits after the last look of the one that steps."""
+
+LEASE: Final = "rollouts"
+CONTROLLER: Final = "rollout controller"
+
+_RECORD: Final = msgspec.json.Decoder(Record)
+_ENCODER: Final = msgspec.json.Encoder(order="deterministic")
+
+
+def encode_record(record: Record) -> bytes:
+    """A record as it is kept."""
+    return _ENCODER.encode(record)
+
+
+def decode_record(body: bytes) -> Record:
+    """A record as it was kept; raises msgspec.DecodeError."""
+    return _RECORD.decode(body)
+
+
+class Rollouts:
+    """Steps the rollouts that are written down.
+
+    Args:
+        changes: how the flag and the rollouts are changed.
+        live: what is in force here.
+        tallies: what was counted, and where records go.
+        ready: whether a target could answer on every live replica.
+        owner: this process, in the lease.
+        now: wall clock, seconds since 1970.
+    """
+
+    def __init__(
+        self,
+        changes: Changes,
+        live: Live,
+        tallies: Tallies,
+        *,
+        ready: Callable[[Target], bool],
+        owner: str,
+        now: Callable[[], float],
+    ) -> None:
+        self._changes = changes
+        self._live = live
+        self._tallies = tallies
+        self._ready = ready
+        self._owner = owner
+        self._now = now
+
+    async def run(self) -> None:
+        """Look again and again, until cancelled."""
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            try:
+                await self.look()
+            except (StoreError, GatewayError) as error:
+                # Nothing is stepped without the store: ramps freeze where they are.
+                _LOG.warning("rollouts wait: %s", error)
+
+    async def look(self) -> None:
+        """Look at every rollout once, if it is this process that does it.
+
+        Raises:
+            StoreError, GatewayError: the store is away, or somebody else changes it.
+        """
+        rollouts = self._live.present.rollouts
+        if not rollouts or self._live.stale:
+            return
+        if not await self._tallies.hold(LEASE, self._owner, LEASE_SECONDS):
+            return
+        for rollout in tuple(rollouts.values()):
+            await self._tend(rollout)
+
+    async def _tend(self, rollout: Rollout) -> None:
+        rule = _rule(self._live.present.flags, rollout.id)
+        if rollout.phase == "rolled_back":
+            if rule is not None:
+                await self._changes.rule(rollout, _who("it is rolled back"))
+            return
+        if rollout.phase == "preflight":
+            await self._cleared(rollout)
+            return
+        if rule is None:
+            why = "its rule was taken out of the flag"
+            back = rollout.after("rolled_back", self._now(), why=why)
+            await self._write(rollout, back, why)
+            return
+        if rule != rollout.rule:
+            await self._changes.rule(rollout, _who("as it is written down"))
+        if rollout.phase in RUNNING:
+            await self._judge(rollout)
+
+    async def _cleared(self, rollout: Rollout) -> None:
+        staging = rollout.after("cleared", self._now())
+        await self._changes.rule(staging, _who("staging: nobody gets it yet"))
+        await self._write(rollout, staging, "cleared")
+
+    async def _judge(self, rollout: Rollout) -> None:
+        newest = await self._tallies.records(rollout.id, 1)
+        last = decode_record(newest[0].body) if newest else None
+        record = judge(
+            rollout, last.watch if last else Watch(), await self._sight(rollout)
+        )
+        if not (last and _alike(record, last)):
+            number = newest[0].number if newest else 0
+            # Looks that came to nothing take each other's place; the others stay.
+            fresh = record.event or not last or last.event or last.after != rollout
+            entry = Entry(number + bool(fresh), encode_record(record))
+            await self._tallies.write(rollout.id, entry)
+        if record.after != rollout:
+            await self._step(rollout, record)
+
+    async def _sight(self, rollout: Rollout) -> Sight:
+        stages = [
+            await self._tallies.stage(rollout.id, stage)
+            for stage in range(rollout.stage + 1)
+        ]
+        return Sight(
+            stages=tuple(stages),
+            now=self._now(),
+            ready=self._ready(rollout.plan.candidate),
+            killed=_killed(self._live.present.flags, rollout),
+        )
+
+    async def _step(self, rollout: Rollout, record: Record) -> None:
+        after = record.after
+        why = after.ended or (after.pause.why if after.pause else record.event or "")
+        if record.event == "rolled_back":
+            await self._changes.rule(after, _who(why))
+        await self._write(rollout, after, why)
+        if record.event not in (None, "rolled_back"):
+            await self._changes.rule(after, _who(why))
+        _LOG.info("rollout %s: %s, %s", rollout.id, record.event or "paused", why)
+
+    async def _write(self, before: Rollout, after: Rollout, why: str) -> None:
+        what = f"rollout.{after.phase} {after.id}"
+        await self._changes.rollout(
+            lambda held: _instead(held, before, after), _who(why), what
+        )
+
+
+def _instead(held: Mapping[str, Rollout], before: Rollout, after: Rollout) -> Rollout:
+    if held.get(before.id) != before:
+        raise StateConflict(f"rollout {before.id} was changed meanwhile; look again")
+    return after
+
+
+def _who(why: str) -> Who:
+    return Who(CONTROLLER, why)
+
+
+def _rule(flags: FlagDocument, id_: str) -> RolloutRule | None:
+    return next((rule for rule in flags.rollouts if rule.id == id_), None)
+
+
+def _alike(record: Record, last: Record) -> bool:
+    """Whether a look has seen what the last one did, but for the time."""
+    return (
+        record.event is None
+        and record.before == last.before
+        and record.after == last.after
+        and record.watch == last.watch
+        and record.sight.stages == last.sight.stages
+        and record.sight.ready == last.sight.ready
+    )
+
+
+def _killed(flags: FlagDocument, rollout: Rollout) -> bool:
+    """Whether a kill takes the candidate away from all of the scope."""
+    plan = rollout.plan
+    named: dict[str, set[str]] = {"tenant": set(), "surface": set()}
+    for kill in flags.kills:
+        if kill.scope == "global":
+            return True
+        if kill.scope == "variant" and kill.name == plan.candidate.generator:
+            return True
+        if kill.scope in named:
+            named[kill.scope].add(kill.name)
+    return any(
+        scope and scope <= killed
+        for scope, killed in (
+            (plan.tenants, named["tenant"]),
+            (plan.surfaces, named["surface"]),
+        )
+    )
