@@ -297,6 +297,15 @@ COMMANDS = [
     ["flag", "apply"],
     ["store", "status"],
     ["store", "restore"],
+    ["rollout", "start"],
+    ["rollout", "list"],
+    ["rollout", "status"],
+    ["rollout", "pause"],
+    ["rollout", "resume"],
+    ["rollout", "promote"],
+    ["rollout", "rollback"],
+    ["rollout", "records"],
+    ["rollout", "replay"],
     ["key", "new"],
 ]
 
