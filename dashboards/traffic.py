@@ -14,6 +14,7 @@ def rows() -> tuple[Row, ...]:
     """The rows about traffic and about what serves it."""
     return (
         Row("Routing", _routing()),
+        Row("Rollouts", _rollouts()),
         Row("Adapters and replicas", (*_adapters(), *_engine())),
     )
 
@@ -70,6 +71,48 @@ def _routing() -> tuple[Panel, ...]:
                 ),
             ),
             width=12,
+        ),
+    )
+
+
+def _rollouts() -> tuple[Panel, ...]:
+    return (
+        Panel(
+            title="Rollouts: phase",
+            why="Where each rollout is, and its end.",
+            unit="none",
+            queries=(
+                Query(
+                    "max by (rollout, model, phase) (wastegate_rollout_phase) == 1",
+                    "{{rollout}} {{model}} {{phase}}",
+                ),
+            ),
+            kind="state-timeline",
+            limits=_UP,
+            maximum=1,
+        ),
+        Panel(
+            title="Rollouts: weight",
+            why="Basis points of a rollout's units that its candidate gets.",
+            unit="none",
+            queries=(
+                Query(
+                    "max by (rollout, model) (wastegate_rollout_step_weight)",
+                    "{{rollout}} {{model}}",
+                ),
+            ),
+        ),
+        Panel(
+            title="Rollouts: evidence",
+            why="Logarithms to the base 10: harm rolls back at 2, good passes at 1.3,"
+            " a change rolls back at 4.48.",
+            unit="none",
+            queries=(
+                Query(
+                    "max by (rollout, measure, side) (wastegate_gate_evidence)",
+                    "{{rollout}} {{measure}} {{side}}",
+                ),
+            ),
         ),
     )
 

@@ -68,7 +68,7 @@ from gateway.telemetry.kept import KeptCounters
 from gateway.telemetry.log import JsonLinesSink
 from gateway.telemetry.prometheus import PrometheusSink
 from gateway.telemetry.record import AUTO, fan_out
-from gateway.telemetry.state import StateGauges
+from gateway.telemetry.state import RolloutSeen, StateGauges
 from routing.errors import StoreError
 from routing.flags import FlagDocument
 from routing.store import Change, Store
@@ -407,6 +407,25 @@ def _measure(parts: Parts) -> None:
     )
     gauges.bindings({str(name): ref for name, ref in present.bindings.items()})
     gauges.count_in_flight(lambda: parts.fleet.in_flight)
+    for rollout in present.rollouts.values():
+        look = parts.rollouts.looks.get(rollout.id)
+        gauges.rollout(
+            RolloutSeen(
+                id=rollout.id,
+                model=rollout.plan.candidate.model or "",
+                phase=rollout.phase,
+                weight=rollout.weight,
+                evidence={
+                    each.measure: {
+                        "harm": each.harm,
+                        "good": each.good,
+                        "change": each.change,
+                    }
+                    for each in (look.readings if look else ())
+                },
+            )
+        )
+    gauges.forget_rollouts(present.rollouts.keys())
     for member in parts.fleet.members:
         url = member.replica.url
         gauges.replica(

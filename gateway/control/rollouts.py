@@ -77,6 +77,8 @@ class Rollouts:
         self._ready = ready
         self._owner = owner
         self._now = now
+        self.looks: dict[str, Record] = {}
+        """The newest look at each that runs, if it is this process that looks."""
 
     async def run(self) -> None:
         """Look again and again, until cancelled."""
@@ -98,7 +100,10 @@ class Rollouts:
         if not rollouts or self._live.stale:
             return
         if not await self._tallies.hold(LEASE, self._owner, LEASE_SECONDS):
+            self.looks.clear()
             return
+        for id_ in self.looks.keys() - rollouts.keys():
+            del self.looks[id_]
         for rollout in tuple(rollouts.values()):
             await self._tend(rollout)
 
@@ -132,6 +137,7 @@ class Rollouts:
         record = judge(
             rollout, last.watch if last else Watch(), await self._sight(rollout)
         )
+        self.looks[rollout.id] = record
         if not (last and _alike(record, last)):
             number = newest[0].number if newest else 0
             # Looks that came to nothing take each other's place; the others stay.

@@ -1,7 +1,7 @@
 """Gauges: what is so now. The control loops set them, the request path never does."""
 
 from collections.abc import Callable, Collection, Mapping
-from typing import Final
+from typing import Final, NamedTuple
 
 from prometheus_client import CollectorRegistry, Gauge
 
@@ -9,6 +9,24 @@ from gateway.telemetry.record import GENERATORS, OTHER
 
 ALL: Final = 10_000
 """Basis points in the whole."""
+
+PHASES: Final = (
+    *("preflight", "staging", "canary", "ramp"),
+    *("promoted", "rolled_back"),
+)
+
+
+class RolloutSeen(NamedTuple):
+    """What is shown of a rollout."""
+
+    id: str
+    model: str
+    """The candidate's ref."""
+    phase: str
+    weight: int
+    """Basis points."""
+    evidence: Mapping[str, Mapping[str, float]]
+    """By measure and side, logarithms to the base 10; empty before the first look."""
 
 
 class StateGauges:
@@ -56,6 +74,26 @@ class StateGauges:
             ("generator",),
             registry=registry,
         )
+        self._rollouts: dict[str, RolloutSeen] = {}
+        self._phase = Gauge(
+            "wastegate_rollout_phase",
+            "1 for the phase that a rollout is in, 0 for the others.",
+            ("rollout", "model", "phase"),
+            registry=registry,
+        )
+        self._step_weight = Gauge(
+            "wastegate_rollout_step_weight",
+            "Basis points of a rollout's units that its candidate gets.",
+            ("rollout", "model"),
+            registry=registry,
+        )
+        self._evidence = Gauge(
+            "wastegate_gate_evidence",
+            "Logarithm to the base 10 of a gate's evidence: harm rolls back at 2, good"
+            " passes at 1.3, a change at 4.48.",
+            ("rollout", "measure", "side"),
+            registry=registry,
+        )
         self._store = Gauge(
             "wastegate_store_up",
             "1 while the state store answers; the request path does not need it.",
@@ -66,6 +104,24 @@ class StateGauges:
             "Requests that have come in and are not finished.",
             registry=registry,
         )
+
+    def rollout(self, found: RolloutSeen) -> None:
+        """A rollout is so now; its series end with `forget_rollouts`."""
+        id_ = found.id
+        for phase in PHASES:
+            self._phase.labels(id_, found.model, phase).set(phase == found.phase)
+        self._step_weight.labels(id_, found.model).set(found.weight)
+        for measure, sides in found.evidence.items():
+            for side, evidence in sides.items():
+                self._evidence.labels(id_, measure, side).set(evidence)
+        self._rollouts[id_] = found
+
+    def forget_rollouts(self, running: Collection[str]) -> None:
+        """The series of all other rollouts end."""
+        for id_ in self._rollouts.keys() - running:
+            for gauge in (self._phase, self._step_weight, self._evidence):
+                gauge.remove_by_labels({"rollout": id_})
+            del self._rollouts[id_]
 
     def adapter(self, replica: str, model: str, state: str) -> None:
         """`model` is in `state` on `replica`."""

@@ -17,7 +17,7 @@ from dashboards.rules import Alert, Record, groups
 from gateway.telemetry.exposition import new_registry
 from gateway.telemetry.prometheus import PrometheusSink
 from gateway.telemetry.record import MODES, OUTCOMES, VERDICTS, RequestFinished
-from gateway.telemetry.state import StateGauges
+from gateway.telemetry.state import RolloutSeen, StateGauges
 
 Labels = frozenset[str]
 Known = dict[str, Labels]
@@ -33,6 +33,10 @@ ENGINE: Known = {
 }
 """vLLM 0.32's series (its v1/metrics/loggers.py), which the gateway does not export."""
 CLOSED = {"outcome": OUTCOMES, "verdict": VERDICTS, "mode": MODES}
+
+ROLLOUT = RolloutSeen(
+    "ro-1", "m@v1", "canary", 500, {"errors": {"harm": 0.1, "good": 0.2, "change": 0.0}}
+)
 
 
 def exported() -> Known:
@@ -64,6 +68,7 @@ def exported() -> Known:
     gauges.replica("r", up=True)
     gauges.bindings({"lora": "m@v1"})
     gauges.flag(1, default="base", lora=0, lora_pref=0)
+    gauges.rollout(ROLLOUT)
     known: Known = {"up": TARGET, **ENGINE}
     for family in registry.collect():
         for sample in family.samples:

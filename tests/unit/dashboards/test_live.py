@@ -20,7 +20,7 @@ from dashboards.grafana import dashboard
 from gateway.telemetry.exposition import new_registry, render
 from gateway.telemetry.prometheus import PrometheusSink
 from gateway.telemetry.record import RequestFinished
-from gateway.telemetry.state import StateGauges
+from gateway.telemetry.state import RolloutSeen, StateGauges
 
 DEADLINE = 60.0
 """Seconds; it takes about five, and the machine may be busy."""
@@ -51,6 +51,10 @@ ANSWER = RequestFinished(
     repairs=("fence",),
 )
 
+ROLLOUT = RolloutSeen(
+    "ro-1", "m@v1", "canary", 500, {"errors": {"harm": 0.1, "good": 0.2, "change": 0.0}}
+)
+
 
 def gateway_under_load() -> Callable[[], bytes]:
     """An exposition that has counted ten more requests at each scrape."""
@@ -63,6 +67,7 @@ def gateway_under_load() -> Callable[[], bytes]:
     gauges.replica("http://127.0.0.1:8000", up=True)
     gauges.bindings({"lora": "m@v1"})
     gauges.flag(1, default="base", lora=500, lora_pref=0)
+    gauges.rollout(ROLLOUT)
     gauges.store(up=True)
 
     def scrape() -> bytes:

@@ -1,10 +1,13 @@
 """The gauges that the control loops set."""
 
+from typing import get_args
+
 import pytest
 from hypothesis import given, strategies as st
 from prometheus_client import CollectorRegistry
 
-from gateway.telemetry.state import ALL, StateGauges
+from gateway.telemetry.state import ALL, PHASES, RolloutSeen, StateGauges
+from routing.rollout import Phase
 
 STATES = ("ABSENT", "LOADING", "READY", "DRAINING")
 URL = "http://127.0.0.1:8000"
@@ -115,3 +118,30 @@ def test_replicas_store_and_load_are_seen(
     assert samples(registry, "wastegate_in_flight") == {(): 3}
     load[0] = 0
     assert samples(registry, "wastegate_in_flight") == {(): 0}
+
+
+def test_a_rollout_has_its_series_until_it_is_forgotten() -> None:
+    registry = CollectorRegistry()
+    gauges = StateGauges(registry, states=["ready"])
+    seen = RolloutSeen(
+        "ro-1", "a@v1", "canary", 500, {"adherence": {"harm": -0.5, "good": 1.2}}
+    )
+    gauges.rollout(seen)
+    labels = {"rollout": "ro-1", "measure": "adherence", "side": "good"}
+    assert registry.get_sample_value("wastegate_gate_evidence", labels) == 1.2
+    where = {"rollout": "ro-1", "model": "a@v1"}
+    assert registry.get_sample_value("wastegate_rollout_step_weight", where) == 500
+    phases = {
+        phase: registry.get_sample_value(
+            "wastegate_rollout_phase", where | {"phase": phase}
+        )
+        for phase in PHASES
+    }
+    assert phases == dict.fromkeys(PHASES, 0.0) | {"canary": 1.0}
+    gauges.forget_rollouts({"ro-2"})
+    assert registry.get_sample_value("wastegate_gate_evidence", labels) is None
+    assert registry.get_sample_value("wastegate_rollout_step_weight", where) is None
+
+
+def test_the_phases_are_those_that_rollouts_have() -> None:
+    assert set(PHASES) == set(get_args(Phase))
