@@ -8,7 +8,7 @@ never stop a kill.
 import asyncio
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Final, NoReturn
+from typing import Final
 
 import msgspec
 
@@ -24,6 +24,7 @@ from gateway.control.documents import (
     encode_rollouts,
     read,
 )
+from gateway.control.writing import away, last_change, rewrite, without_old
 from gateway.errors import BadRequest, StateConflict, StoreUnavailable
 from gateway.live import Live, Present
 from routing.errors import FlagError, StoreError
@@ -42,12 +43,6 @@ from routing.store import Change, Conflict, Store
 
 _TRIES: Final = 5
 """Compare-and-set attempts of a change that can be made again on what it finds."""
-
-_REMEMBERED: Final = 20
-"""Rollouts that were rolled back and are still listed; their records stay anyway."""
-
-_LOOK_BACK: Final = 100
-"""Audit entries that are looked at for who was faster."""
 
 
 class Who(msgspec.Struct, frozen=True):
@@ -97,26 +92,11 @@ class Changes:
             )
             await self._refresher.refresh()
         except Conflict as error:
-            who_else = await self._last_change(FLAGS_KEY)
+            who_else = await last_change(self._store, FLAGS_KEY)
             raise StateConflict(f"{error}{who_else}", param="If-Match") from error
         except StoreError as error:
-            _away(error)
+            away(error)
         return self._live.present
-
-    async def _last_change(self, key: str) -> str:
-        """Say who changed a document last, as far as the log's newest entries tell."""
-        try:
-            entries = await self._store.audit(_LOOK_BACK)
-        except StoreError:
-            return ""
-        for entry in entries:
-            if entry.key == key:
-                why = f" ({entry.why})" if entry.why else ""
-                moment = entry.at.isoformat(timespec="seconds")
-                return (
-                    f". The last change: {entry.what} by {entry.who}{why} at {moment}"
-                )
-        return ""
 
     async def override(
         self, tenant: str, variant: Generator | None, who: Who
@@ -182,7 +162,7 @@ class Changes:
 
         def write(held: Present) -> tuple[bytes, int]:
             done[:] = [edit(held.rollouts)]
-            kept = _without_old({**held.rollouts, done[0].id: done[0]})
+            kept = without_old({**held.rollouts, done[0].id: done[0]})
             return encode_rollouts(kept), held.rollouts_version
 
         await self._edit(ROLLOUTS_KEY, write, who, what)
@@ -252,32 +232,20 @@ class Changes:
                 )
             found = await read(self._store, self._live.present)
             for key, body, version in documents(self._live.present, found):
-                await self._rewrite(key, body, version, who)
+                await rewrite(
+                    self._store, key, body, version, self._entry(who, "store.restore")
+                )
             await self._refresher.refresh()
         except Conflict as error:
             raise StateConflict(f"somebody else is writing: {error}") from error
         except StoreError as error:
-            _away(error)
+            away(error)
         kills, unmounted = self._live.unheard
         for kill in kills:
             self._live.heard_kill(kill)
         for ref in unmounted:
             self._live.heard_unmount(ref)
         return self._live.present
-
-    async def _rewrite(self, key: str, body: bytes, version: int, who: Who) -> None:
-        """Write a document at least at `version`, unless it is there as it is."""
-        held = await self._store.get(key)
-        found = held.version if held else 0
-        if held is not None and held.body == body and found >= version:
-            return
-        await self._store.put(
-            key,
-            body,
-            expect=found,
-            entry=self._entry(who, "store.restore"),
-            version=max(version, found + 1),
-        )
 
     def _check_store(self) -> None:
         """Refuse to write on top of something older than what is in force."""
@@ -327,22 +295,9 @@ class Changes:
                 await asyncio.sleep(0)
                 continue
             except StoreError as error:
-                _away(error)
+                away(error)
             return self._live.present
         raise StateConflict(f"{key} kept changing; try again")
 
     def _entry(self, who: Who, what: str) -> Change:
         return Change(who=who.name, what=what, why=who.why, at=self._now())
-
-
-def _without_old(rollouts: dict[str, Rollout]) -> Mapping[str, Rollout]:
-    """Drop the oldest that are over, so that the document stays small."""
-    over = [each.id for each in rollouts.values() if each.phase == "rolled_back"]
-    old = set(over[:-_REMEMBERED])
-    return {id_: each for id_, each in rollouts.items() if id_ not in old}
-
-
-def _away(error: StoreError) -> NoReturn:
-    raise StoreUnavailable(
-        f"the store did not take the change: {error}; read before you repeat it"
-    ) from error

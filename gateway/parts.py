@@ -1,0 +1,172 @@
+"""What both planes of a gateway stand on, made out of its settings; nothing is opened."""
+
+import secrets
+import time
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+from adapters.lifecycle import State
+from adapters.registry import Registry
+from gateway.control.changes import Changes
+from gateway.control.counting import Counting
+from gateway.control.documents import Refresher, seeded
+from gateway.control.last_known import keeper, load as load_last_known
+from gateway.control.preflight import ready
+from gateway.control.reconcile import Reconciler
+from gateway.control.rollouts import Rollouts
+from gateway.engine.vllm import VllmReplica
+from gateway.errors import SettingsError
+from gateway.fleet import Fleet
+from gateway.keep.files import Files, obstacle
+from gateway.keep.keeper import Keeper
+from gateway.live import Live, Present
+from gateway.settings import Settings
+from gateway.telemetry.exposition import Telemetry, new_registry
+from gateway.telemetry.kept import KeptCounters
+from gateway.telemetry.prometheus import PrometheusSink
+from gateway.telemetry.state import StateGauges
+from routing.errors import StoreError
+from routing.flags import FlagDocument
+from routing.store import Store
+from routing.stores import open_store, open_tallies
+from routing.tallies import Tallies
+
+
+class Parts(NamedTuple):
+    """What both planes stand on."""
+
+    live: Live
+    store: Store
+    fleet: Fleet
+    registry: Registry
+    seed: Present
+    refresher: Refresher
+    reconciler: Reconciler
+    telemetry: Telemetry
+    gauges: StateGauges
+    counters: PrometheusSink
+    keeper: Keeper | None
+    changes: Changes
+    tallies: Tallies
+    counting: Counting
+    rollouts: Rollouts
+
+
+def built(settings: Settings) -> Parts:
+    """Make the parts.
+
+    Raises:
+        SettingsError: the store's URL names none, or what is to be kept cannot be.
+    """
+    flag = settings.flag
+    first = FlagDocument(default=flag.default, lora=flag.lora, lora_pref=flag.lora_pref)
+    seed = seeded(first, {**settings.generators})
+    # A store on this disk is its own last known state; it is lost on purpose or with it.
+    shared = not settings.gateway.state.startswith("sqlite:")
+    last_known = Path(settings.gateway.last_known) if shared else None
+    live = Live((last_known and load_last_known(last_known)) or seed)
+    engine = settings.engine
+    fleet = Fleet(
+        [VllmReplica(url, engine.timeouts) for url in engine.replicas],
+        base_name=engine.served_model_name,
+        max_in_flight=engine.max_in_flight,
+    )
+    registry = Registry(Path(settings.registry.path))
+    telemetry = new_registry()
+    gauges = StateGauges(telemetry, states=[state.value for state in State])
+    store = _store(settings)
+    counters = PrometheusSink(
+        telemetry,
+        tenants=list(settings.tenants),
+        surfaces=list(settings.surfaces),
+        models=[engine.base, *settings.generators.values()],
+    )
+    refresher = Refresher(
+        store,
+        live,
+        seed,
+        report=lambda up: gauges.store(up=up),
+        keep=keeper(last_known) if last_known else lambda _: None,
+    )
+    changes = Changes(store, live, refresher, now=wall_clock)
+    tallies = _tallies(settings)
+    return Parts(
+        live=live,
+        store=store,
+        fleet=fleet,
+        registry=registry,
+        seed=seed,
+        refresher=refresher,
+        reconciler=Reconciler(
+            fleet,
+            live,
+            registry,
+            base_ref=engine.base,
+            max_loras=engine.max_loras,
+            poll_seconds=engine.poll_seconds,
+        ),
+        telemetry=telemetry,
+        gauges=gauges,
+        counters=counters,
+        keeper=_keeper(settings, telemetry, counters),
+        changes=changes,
+        tallies=tallies,
+        counting=Counting(tallies),
+        rollouts=Rollouts(
+            changes,
+            live,
+            tallies,
+            ready=partial(ready, fleet),
+            owner=secrets.token_hex(8),
+            now=epoch,
+        ),
+    )
+
+
+def _keeper(
+    settings: Settings, telemetry: Telemetry, counters: PrometheusSink
+) -> Keeper | None:
+    """What keeps outputs; nothing where no tenant has opted in.
+
+    Raises:
+        SettingsError: their directory cannot be made or written.
+    """
+    if all(tenant.keep == "none" for tenant in settings.tenants.values()):
+        return None
+    if why := obstacle(Path(settings.keep.directory)):
+        raise SettingsError(
+            "keep.directory", f"{why}; name one that can be, or set no tenant's keep"
+        )
+    counts = KeptCounters(
+        telemetry,
+        tenants=list(settings.tenants),
+        surfaces=list(settings.surfaces),
+        models=counters.models,
+    )
+    return Keeper(settings.keep, Files(settings.keep, now=epoch), counts, now=epoch)
+
+
+def _store(settings: Settings) -> Store:
+    try:
+        return open_store(settings.gateway.state)
+    except StoreError as error:
+        raise SettingsError("gateway.state", str(error)) from error
+
+
+def _tallies(settings: Settings) -> Tallies:
+    try:
+        return open_tallies(settings.gateway.state)
+    except StoreError as error:
+        raise SettingsError("gateway.state", str(error)) from error
+
+
+def wall_clock() -> datetime:
+    """Now, in UTC: for what is written down."""
+    return datetime.now(UTC)  # noqa: TID251 -- the composition root is where the clock comes from
+
+
+def epoch() -> float:
+    """Now, in seconds since 1970."""
+    return time.time()  # noqa: TID251 -- as above
