@@ -43,13 +43,15 @@ from gateway.api.plane import Endpoint, Plane
 from gateway.control.documents import plant
 from gateway.control.orders import Orders
 from gateway.control.preflight import Ground
+from gateway.control.probing import Probing
 from gateway.errors import SettingsError
 from gateway.parts import Parts, built, epoch, wall_clock
 from gateway.pipeline.call import Tenant
+from gateway.pipeline.pinned import Asker
 from gateway.pipeline.route import Router
 from gateway.settings import Settings, load
 from gateway.standing import measure, readiness
-from gateway.surfaces import compiled_surfaces, registered_schemas
+from gateway.surfaces import compiled_surfaces, probe_sets, registered_schemas
 from gateway.telemetry.exposition import render
 from gateway.telemetry.log import JsonLinesSink
 from gateway.telemetry.record import AUTO, fan_out
@@ -125,12 +127,22 @@ def _data_plane(
 ) -> FastAPI:
     log = JsonLinesSink(FileIO(sys.stdout.fileno(), "ab", closefd=False), clock=epoch)
     registered = registered_schemas(settings)
+    surfaces = compiled_surfaces(settings, registered)
+    router = Router(parts.live, parts.fleet, settings.engine.base)
+    limits = settings.limits
+    probing = Probing(
+        parts.live,
+        parts.tallies,
+        Asker(router, surfaces, limits.default_max_tokens, limits.request_seconds),
+        probe_sets(settings),
+        mine=lambda: parts.rollouts.mine,
+    )
     plane = Plane(
         keys=Keys(_tenants(settings)),
-        surfaces=compiled_surfaces(settings, registered),
+        surfaces=surfaces,
         compile=lru_cache(_COMPILED)(partial(compile_schema, registered=registered)),
-        router=Router(parts.live, parts.fleet, settings.engine.base),
-        limits=settings.limits,
+        router=router,
+        limits=limits,
         sink=fan_out(parts.counters, log),
         now=epoch,
         tally=parts.counting,
@@ -148,7 +160,7 @@ def _data_plane(
             ),
         },
         title="Wastegate",
-        lifespan=_lifespan(parts, on_broken),
+        lifespan=_lifespan(parts, probing, on_broken),
         docs_url=None,
         redoc_url=None,
         openapi_url=None,
@@ -207,7 +219,7 @@ def _control_plane(settings: Settings, parts: Parts) -> FastAPI:
 
 
 def _lifespan(
-    parts: Parts, on_broken: Callable[[], None]
+    parts: Parts, probing: Probing, on_broken: Callable[[], None]
 ) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     def ended(loop: asyncio.Task[None]) -> None:
         if not loop.cancelled() and (error := loop.exception()) is not None:
@@ -222,6 +234,7 @@ def _lifespan(
             asyncio.create_task(parts.reconciler.run()),
             asyncio.create_task(parts.counting.run()),
             asyncio.create_task(parts.rollouts.run()),
+            asyncio.create_task(probing.run()),
         ]
         for loop in loops:
             loop.add_done_callback(ended)

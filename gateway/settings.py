@@ -113,6 +113,10 @@ class Surface(Section, frozen=True):
     """`validated` holds a stream until it has passed, `live` only its end."""
     unit: Literal["conversation", "tenant", "request"] = "conversation"
     """What a canary sticks to."""
+    probes: str | None = None
+    """JSONL of questions with their right answers, in the form of the training data,
+    relative to the file that names it. Rollouts ask their candidate each of them once a
+    step; without, the gates `refusals` and `accuracy` can prove nothing."""
 
 
 class Tenant(Section, frozen=True):
@@ -195,7 +199,11 @@ def _anchored(raw: dict[str, Any], base: Path) -> dict[str, Any]:
     for given in tables:
         if isinstance(given, dict):
             table = cast("dict[str, Any]", given)
-            named = ("schema",) if given is not raw.get("schemas") else tuple(table)
+            named = (
+                ("schema", "probes")
+                if given is not raw.get("schemas")
+                else tuple(table)
+            )
             for key in named:
                 if isinstance(table.get(key), str):
                     table[key] = str(base / table[key])
@@ -266,13 +274,19 @@ def _surfaces(settings: Settings) -> None:
                     f"`{surface}` is not configured (known: {known})",
                 )
     for name, surface in settings.surfaces.items():
-        if surface.mode == "constrained" and surface.schema is None:
-            raise SettingsError(f"surfaces.{name}.mode", "`constrained` needs a schema")
-        if surface.last_resort != "none" and surface.mode == "constrained":
-            raise SettingsError(
-                f"surfaces.{name}.last_resort",
-                "has no use where `mode` is constrained already; leave it out",
-            )
+        _surface(f"surfaces.{name}", surface)
+
+
+def _surface(path: str, surface: Surface) -> None:
+    if surface.mode == "constrained" and surface.schema is None:
+        raise SettingsError(f"{path}.mode", "`constrained` needs a schema")
+    if surface.probes is not None and surface.schema is None:
+        raise SettingsError(f"{path}.probes", "need a schema to be checked")
+    if surface.last_resort != "none" and surface.mode == "constrained":
+        raise SettingsError(
+            f"{path}.last_resort",
+            "has no use where `mode` is constrained already; leave it out",
+        )
 
 
 def _refs(settings: Settings) -> None:

@@ -2,8 +2,11 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import cast
+from typing import Final, cast
 
+import msgspec
+
+from gateway.control.probing import Probe
 from gateway.errors import SettingsError
 from gateway.pipeline.call import Surface
 from gateway.settings import Settings, Surface as SurfaceSettings
@@ -11,6 +14,8 @@ from gateway.telemetry.record import AUTO
 from structured.errors import ParseError, SchemaError
 from structured.parse import parse
 from structured.schema import Schema, compile_schema
+
+_PROBE: Final = msgspec.json.Decoder(Probe)
 
 
 def registered_schemas(settings: Settings) -> Mapping[str, object]:
@@ -67,6 +72,45 @@ def compiled_surfaces(
         for name, each in settings.surfaces.items()
     }
     return named | {AUTO: Surface(AUTO)}
+
+
+def probe_sets(settings: Settings) -> Mapping[str, tuple[Probe, ...]]:
+    """Return the labelled questions of each surface that has some.
+
+    Raises:
+        SettingsError: a file cannot be read, or a line is no question.
+    """
+    return {
+        name: _probes(f"surfaces.{name}.probes", surface.probes)
+        for name, surface in settings.surfaces.items()
+        if surface.probes is not None
+    }
+
+
+def _probes(key: str, path: str) -> tuple[Probe, ...]:
+    found: list[Probe] = []
+    known: set[str] = set()
+    for number, line in enumerate(_read(key, path).splitlines(), 1):
+        try:
+            probe = _PROBE.decode(line)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise SettingsError(
+                key,
+                f"{path}, line {number}: {error}; a line is"
+                ' {"id", "input", "output": {"status", "citations"}}, as in the'
+                " training data",
+            ) from error
+        if probe.id in known:
+            raise SettingsError(
+                key, f"{path}, line {number}: {probe.id!r} is there twice"
+            )
+        known.add(probe.id)
+        found.append(probe)
+    if not found:
+        raise SettingsError(
+            key, f"{path} has no questions; leave it out, or write some"
+        )
+    return tuple(found)
 
 
 def _compiled(

@@ -79,6 +79,8 @@ class Rollouts:
         self._now = now
         self.looks: dict[str, Record] = {}
         """The newest look at each that runs, if it is this process that looks."""
+        self.mine = False
+        """Whether it is this process that steps rollouts."""
 
     async def run(self) -> None:
         """Look again and again, until cancelled."""
@@ -97,9 +99,10 @@ class Rollouts:
             StoreError, GatewayError: the store is away, or somebody else changes it.
         """
         rollouts = self._live.present.rollouts
-        if not rollouts or self._live.stale:
-            return
-        if not await self._tallies.hold(LEASE, self._owner, LEASE_SECONDS):
+        self.mine = bool(rollouts) and not self._live.stale
+        if self.mine:
+            self.mine = await self._tallies.hold(LEASE, self._owner, LEASE_SECONDS)
+        if not self.mine:
             self.looks.clear()
             return
         for id_ in self.looks.keys() - rollouts.keys():
