@@ -6,6 +6,7 @@ structured: what repair makes of broken texts, beside json_repair; docs/structur
 stalls: how long bad days hold other clients up; docs/stalls.md.
 gates: how often a rollout's gates are wrong, and how soon right; docs/gates.md.
 flips: how soon a flag's change is everywhere; docs/flips.md.
+canary: on a running stack, a rollout from its start to its end; docs/canary.md.
 modes: on a running vLLM, verdicts of the base model by mode; docs/verdicts.md.
 swap: on a running stack, what an adapter's coming and going costs the base.
 
@@ -23,6 +24,7 @@ from pathlib import Path
 from typing import Final
 
 from bench import (
+    canary,
     flips,
     gates,
     micro,
@@ -133,6 +135,7 @@ _RUNS: Final[Mapping[str, Callable[[argparse.Namespace], int]]] = {
     "stalls": lambda _: stalls.main(),
     "modes": lambda options: modes.main(options.engine, options.questions),
     "swap": _swap,
+    "canary": lambda _: canary.main(access(os.environ)),
     "flips": lambda _: flips.main(),
     "gates": lambda options: gates.main(options.seed),
 }

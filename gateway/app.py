@@ -179,6 +179,7 @@ def _control_plane(settings: Settings, parts: Parts) -> FastAPI:
         store=parts.store,
         registry=parts.registry,
         fleet=parts.fleet,
+        presence=parts.presence,
         base_ref=settings.engine.base,
     )
     app.state.reconciler = parts.reconciler
@@ -234,6 +235,7 @@ def _lifespan(
             asyncio.create_task(parts.reconciler.run()),
             asyncio.create_task(parts.counting.run()),
             asyncio.create_task(parts.rollouts.run()),
+            asyncio.create_task(parts.presence.run()),
             asyncio.create_task(probing.run()),
         ]
         for loop in loops:

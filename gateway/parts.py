@@ -1,6 +1,8 @@
 """What both planes of a gateway stand on, made out of its settings; nothing is opened."""
 
+import os
 import secrets
+import socket
 import time
 from datetime import UTC, datetime
 from functools import partial
@@ -14,6 +16,7 @@ from gateway.control.counting import Counting
 from gateway.control.documents import Refresher, seeded
 from gateway.control.last_known import keeper, load as load_last_known
 from gateway.control.preflight import ready
+from gateway.control.presence import Presence
 from gateway.control.reconcile import Reconciler
 from gateway.control.rollouts import Rollouts
 from gateway.engine.vllm import VllmReplica
@@ -52,6 +55,7 @@ class Parts(NamedTuple):
     tallies: Tallies
     counting: Counting
     rollouts: Rollouts
+    presence: Presence
 
 
 def built(settings: Settings) -> Parts:
@@ -83,15 +87,23 @@ def built(settings: Settings) -> Parts:
         surfaces=list(settings.surfaces),
         models=[engine.base, *settings.generators.values()],
     )
+    tallies = _tallies(settings)
+    presence = Presence(tallies, live, _name(settings))
+    save = keeper(last_known) if last_known else None
+
+    def taken(present: Present) -> None:
+        presence.wake(present)
+        if save is not None:
+            save(present)
+
     refresher = Refresher(
         store,
         live,
         seed,
         report=lambda up: gauges.store(up=up),
-        keep=keeper(last_known) if last_known else lambda _: None,
+        keep=taken,
     )
     changes = Changes(store, live, refresher, now=wall_clock)
-    tallies = _tallies(settings)
     return Parts(
         live=live,
         store=store,
@@ -122,6 +134,7 @@ def built(settings: Settings) -> Parts:
             owner=secrets.token_hex(8),
             now=epoch,
         ),
+        presence=presence,
     )
 
 
@@ -153,6 +166,11 @@ def _store(settings: Settings) -> Store:
         return open_store(settings.gateway.state)
     except StoreError as error:
         raise SettingsError("gateway.state", str(error)) from error
+
+
+def _name(settings: Settings) -> str:
+    """What this process is called towards people: its machine, port and number."""
+    return f"{socket.gethostname()} {settings.gateway.listen} {os.getpid()}"
 
 
 def _tallies(settings: Settings) -> Tallies:

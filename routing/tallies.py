@@ -67,6 +67,14 @@ class Tallies(Protocol):
         """
         ...
 
+    async def announce(self, who: str, version: int, seconds: float) -> None:
+        """Say that `who` lives and holds the flag at `version`; forgotten by itself."""
+        ...
+
+    async def announced(self) -> dict[str, int]:
+        """Return who lives, and the version that each has announced last."""
+        ...
+
     async def close(self) -> None:
         """Give back what is held; may be repeated."""
         ...

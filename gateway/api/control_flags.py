@@ -11,6 +11,7 @@ from adapters.refs import AdapterRef
 from adapters.registry import Registry
 from gateway.api.operators import Changer, Reader
 from gateway.control.changes import Changes, Who
+from gateway.control.presence import Presence
 from gateway.errors import (
     BadRequest,
     NotFound,
@@ -19,7 +20,7 @@ from gateway.errors import (
 from gateway.fleet import Fleet
 from gateway.live import Live, Present
 from routing.decision import Query
-from routing.errors import FlagError, PartError
+from routing.errors import FlagError, PartError, StoreError
 from routing.flags import FLAG, FlagDocument
 from routing.rules import Generator, Kill, Scope
 from routing.store import Store
@@ -36,6 +37,7 @@ class Desk(msgspec.Struct, frozen=True):
     store: Store
     registry: Registry
     fleet: Fleet
+    presence: Presence
     base_ref: str
 
 
@@ -160,10 +162,20 @@ async def get_kills(desk: AtDesk, operator: Reader) -> dict[str, Any]:
 
 @router.post("/kill")
 async def add_kill(body: KillBody, desk: AtDesk, operator: Changer) -> dict[str, Any]:
-    """Take the boost away from a scope: in force when this answers, store or no store."""
+    """Take the boost away from a scope: in force here when this answers.
+
+    The others have a second to say that they have it too; the answer names who has.
+    """
     who = Who(operator.name, body.why)
     present, persisted = await desk.changes.kill(_kill(body), who)
-    return _kills(present, persisted=persisted)
+    shown = _kills(present, persisted=persisted)
+    if not persisted:
+        return shown | {"acknowledged": [desk.presence.name], "stragglers": []}
+    try:
+        heard = await desk.presence.heard(present.flags_version)
+    except StoreError:
+        return shown | {"acknowledged": [desk.presence.name], "stragglers": []}
+    return shown | msgspec.to_builtins(heard)
 
 
 @router.delete("/kill")

@@ -43,6 +43,10 @@ class Kills(msgspec.Struct, frozen=True):
     kills: tuple[Kill, ...]
     version: int
     persisted: bool = True
+    acknowledged: tuple[str, ...] = ()
+    """Gateways that have said that they have it in force."""
+    stragglers: tuple[str, ...] = ()
+    """Those that live and have not said so in time."""
 
 
 def register(add: Add) -> None:
@@ -90,6 +94,11 @@ def _show(answer: Answer, screen: Screen) -> None:
     found = answer.read(Kills)
     rows = [(kill.scope, kill.name) for kill in found.kills]
     notes = [] if found.persisted else ["in force here, but not stored yet"]
+    notes += [f"in force on {name}" for name in found.acknowledged]
+    notes += [
+        f"NOT acknowledged by {name}: its canaries stop within 5 s if it is cut off"
+        for name in found.stragglers
+    ]
     if rows:
         screen.show(found, table(("scope", "name"), rows), *notes)
     else:

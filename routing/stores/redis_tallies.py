@@ -1,6 +1,7 @@
 """Tallies on the shared store: one script a batch, so that it is whole or not at all."""
 
 from collections.abc import Iterable, Mapping
+from math import ceil
 from typing import Final, Protocol, cast
 
 import msgspec
@@ -49,6 +50,29 @@ redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 return {'yes'}
 """
 
+_ANNOUNCE: Final = """
+local now = tonumber(redis.call('TIME')[1])
+redis.call('HSET', KEYS[1], ARGV[1], ARGV[2] .. ' ' .. (now + tonumber(ARGV[3])))
+return {}
+"""
+
+_ANNOUNCED: Final = """
+local now = tonumber(redis.call('TIME')[1])
+local all, living = redis.call('HGETALL', KEYS[1]), {}
+for at = 1, #all, 2 do
+  local version, ends = string.match(all[at + 1], '(%d+) (%d+)')
+  if tonumber(ends) > now then
+    table.insert(living, all[at])
+    table.insert(living, version)
+  else
+    redis.call('HDEL', KEYS[1], all[at])
+  end
+end
+return living
+"""
+
+_LIVING: Final = f"{SPACE}:announced"
+
 
 class _Client(Protocol):
     def register_script(self, script: str) -> Script: ...
@@ -68,6 +92,8 @@ class RedisTallies:
         self._count: Final = client.register_script(_COUNT)
         self._write: Final = client.register_script(_WRITE)
         self._hold: Final = client.register_script(_HOLD)
+        self._announce: Final = client.register_script(_ANNOUNCE)
+        self._announced: Final = client.register_script(_ANNOUNCED)
 
     async def count(self, rollout: str, outcomes: Iterable[Counted]) -> None:
         """See the port."""
@@ -127,6 +153,19 @@ class RedisTallies:
                 [owner.encode(), str(int(seconds * 1000)).encode()],
             )
         return held == b"yes"
+
+    async def announce(self, who: str, version: int, seconds: float) -> None:
+        """See the port; whole seconds, by the server's clock."""
+        arguments = [who.encode(), str(version).encode(), str(ceil(seconds)).encode()]
+        async with self._link.call():
+            await self._announce([_LIVING], arguments)
+
+    async def announced(self) -> dict[str, int]:
+        """See the port."""
+        async with self._link.call():
+            found = await self._announced([_LIVING], [])
+        names = [name.decode() for name in found[::2]]
+        return dict(zip(names, map(int, found[1::2]), strict=True))
 
     async def close(self) -> None:
         """See the port."""

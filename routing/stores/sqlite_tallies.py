@@ -40,9 +40,17 @@ _LAYOUT: Final = Layout(
           name TEXT PRIMARY KEY, owner TEXT NOT NULL, until REAL NOT NULL
         ) WITHOUT ROWID
         """,
+        """
+        CREATE TABLE announced (
+          who TEXT PRIMARY KEY, version INTEGER NOT NULL, until REAL NOT NULL
+        ) WITHOUT ROWID
+        """,
     ),
     schema=1,
 )
+
+_LONGEST: Final = 3_600.0
+"""No announcement is good for longer, in seconds."""
 
 
 class SqliteTallies:
@@ -73,6 +81,16 @@ class SqliteTallies:
         """See the port; the clock is the machine's, which all its processes share."""
         now = time.monotonic()
         return await self._lane.run(lambda db: _hold(db, name, owner, now, seconds))
+
+    async def announce(self, who: str, version: int, seconds: float) -> None:
+        """See the port."""
+        until = time.monotonic() + seconds
+        await self._lane.run(lambda db: _announce(db, who, version, until))
+
+    async def announced(self) -> dict[str, int]:
+        """See the port."""
+        now = time.monotonic()
+        return await self._lane.run(lambda db: _announced(db, now))
 
     async def close(self) -> None:
         """See the port."""
@@ -143,3 +161,18 @@ def _hold(
             (name, owner, now + seconds),
         )
         return True
+
+
+def _announce(db: sqlite3.Connection, who: str, version: int, until: float) -> None:
+    db.execute(
+        "INSERT OR REPLACE INTO announced VALUES (?, ?, ?)", (who, version, until)
+    )
+
+
+def _announced(db: sqlite3.Connection, now: float) -> dict[str, int]:
+    # what a machine announced before its last start may end far ahead
+    rows = db.execute(
+        "SELECT who, version FROM announced WHERE until > ? AND until < ?",
+        (now, now + _LONGEST),
+    )
+    return dict(rows.fetchall())

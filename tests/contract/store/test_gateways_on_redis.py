@@ -12,7 +12,7 @@ from gateway.control.documents import FLAGS_KEY, IDENTITY_KEY
 from gateway.engine.fake import FakeVllm
 from gateway.settings import Settings
 from routing.flags import FlagDocument, encode
-from routing.stores import open_store
+from routing.stores import open_store, open_tallies
 from tests.contract.store.counting import WHY
 from tests.contract.store.redis_server import RedisServer, wait_until
 from tests.stack import Stack, configuration, running
@@ -38,7 +38,11 @@ def settings(
     def make(name: str) -> Settings:
         home = tmp_path / name
         home.mkdir()
-        extra = f'[gateway]\nstate = "{redis_url}"\nlast_known = "{home}/known.json"\n'
+        port = 18_000 + sum(name.encode())  # a name for people; it is served elsewhere
+        extra = (
+            f'[gateway]\nstate = "{redis_url}"\nlast_known = "{home}/known.json"\n'
+            f'listen = "127.0.0.1:{port}"\n'
+        )
         return configuration([fake_vllm.url], home, extra=extra)
 
     return make
@@ -235,3 +239,26 @@ async def test_a_gateway_that_began_with_another_store_follows_the_restored_one(
         await pair.one.admin("POST", "store/restore", {"why": "ours is the right one"})
         flag = await followed(new, version)
         assert flag["default"] == "lora"
+
+
+async def test_a_kill_is_answered_with_who_has_it(pair: Pair) -> None:
+    async with asyncio.timeout(WITHIN):
+        while True:
+            killed = await pair.one.admin("POST", "kill", {"scope": "global"})
+            if len(killed.json["acknowledged"]) == 2:
+                break
+            await pair.one.admin("DELETE", "kill", {"scope": "global"})
+    assert killed.json["stragglers"] == []
+    kills = (await pair.other.admin("GET", "kill")).json["kills"]
+    assert kills == [{"scope": "global", "name": ""}]
+
+
+async def test_a_gateway_that_lives_and_does_not_follow_is_named(
+    pair: Pair, redis_url: str
+) -> None:
+    tallies = open_tallies(redis_url)
+    await tallies.announce("stuck 127.0.0.1:8080 17", 0, 60)
+    killed = await pair.one.admin("POST", "kill", {"scope": "tenant", "name": "acme"})
+    await tallies.close()
+    assert killed.json["persisted"] is True
+    assert killed.json["stragglers"] == ["stuck 127.0.0.1:8080 17"]

@@ -135,6 +135,17 @@ async def test_a_lease_has_one_holder_until_it_is_over(tallies: Tallies) -> None
     assert await tallies.hold("another", "one", 60)
 
 
+async def test_who_lives_is_known_with_the_version_that_each_holds(
+    tallies: Tallies,
+) -> None:
+    assert await tallies.announced() == {}
+    await tallies.announce("one", 7, 60)
+    await tallies.announce("other", 6, 60)
+    await tallies.announce("one", 8, 60)
+    await tallies.announce("gone", 8, 0)
+    assert await tallies.announced() == {"one": 8, "other": 6}
+
+
 async def test_closed_tallies_refuse(url: str) -> None:
     tallies = open_tallies(url)
     await tallies.close()

@@ -155,6 +155,14 @@ def test_a_kill_that_is_not_stored_yet_says_so(run: Run, control: Control) -> No
     assert "not stored yet" in run("kill", "add", "global")[1]
 
 
+def test_a_kill_names_who_has_it_and_who_has_not(run: Run, control: Control) -> None:
+    control.heard = {"acknowledged": ["a:8080"], "stragglers": ["b:8080"]}
+    code, out, _ = run("kill", "add", "global")
+    assert code == 0
+    assert "in force on a:8080" in out
+    assert "NOT acknowledged by b:8080" in out
+
+
 @pytest.mark.parametrize("arguments", [("global", "acme"), ("tenant",)])
 def test_a_kill_has_a_name_unless_it_is_global(
     run: Run, arguments: tuple[str, ...]

@@ -35,6 +35,7 @@ class Control:
         self.left_to_do: list[str] = []
         self.persisted = True
         self.behind = True
+        self.heard: dict[str, list[str]] = {}
         self.verified: dict[str, Any] = {"entries": 7, "digest": "ab" * 32}
 
     def document(self) -> dict[str, Any]:
@@ -81,6 +82,7 @@ class Control:
             "kills": kills,
             "version": self.version,
             "persisted": self.persisted,
+            **self.heard,
         }
 
     def get_kill(self, rest: str, body: Any, if_match: str) -> tuple[int, Any]:

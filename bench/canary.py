@@ -1,0 +1,193 @@
+"""A rollout on a running stack: `python -m bench canary`; docs/canary.md.
+
+Clients ask generated questions, a conversation each, until the rollout that this starts
+has ended by itself. What happened is told from the gateway's own records.
+"""
+
+import asyncio
+import sys
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any, Final
+
+import httpx
+import msgspec
+
+from bench.errors import BenchError
+from evals.environment import Access
+
+OUT: Final = Path("docs/canary.md")
+SAMPLES: Final = Path("var/evals/canary.jsonl")
+MAKE: Final = f"python -m training data --split test --count 3000 --out {SAMPLES}"
+"""So many that none is asked twice: at temperature 0 it would be the same trial."""
+CLIENTS: Final = 16
+TOKENS: Final = 96
+WITHIN: Final = 2_400.0
+LOOK_SECONDS: Final = 5.0
+ENDED: Final = ("promoted", "rolled_back")
+ADAPTER: Final = "acme-behav-lora@v1"
+
+PLAN: Final[dict[str, Any]] = {
+    "candidate": {"generator": "lora", "model": ADAPTER},
+    "tenants": ["acme"],
+    "surfaces": ["assist"],
+    "steps": [
+        {"weight": 500, "units": 10, "seconds": 30},
+        {"weight": 2_500, "units": 40, "seconds": 30},
+        {"weight": 5_000, "units": 80, "seconds": 30},
+    ],
+    "staging_units": 30,
+    "staging_seconds": 30,
+    # The adapter's own evals say 98 %; a small model's answers are not the product's.
+    "gates": [
+        {"measure": "adherence", "harm": 0.05, "good": 0.1},
+        {"measure": "repairs", "harm": 0.05, "good": 0.1},
+        {"measure": "citations", "harm": 0.05, "good": 0.1},
+        {"measure": "errors", "harm": 2.0, "good": 0.1},
+    ],
+}
+"""What is left out, the record names: on a CPU an adapter's first token takes a multiple
+of the base's, a base that is never valid gives no control for tokens, and `make up` has
+no probes."""
+
+
+def main(access: Access) -> int:
+    """Run it, write `OUT`, print it; 1 unless the candidate was promoted."""
+    text, promoted = asyncio.run(_run(access))
+    OUT.write_text(text)
+    sys.stdout.write(text)
+    return 0 if promoted else 1
+
+
+async def _run(access: Access) -> tuple[str, bool]:
+    questions = _questions()
+    admin = httpx.AsyncClient(
+        base_url=f"{access.admin_url}/admin/v1/",
+        headers={"authorization": f"Bearer {access.admin_key}"},
+        timeout=30,
+    )
+    data = httpx.AsyncClient(
+        base_url=access.url,
+        headers={"authorization": f"Bearer {access.key}"},
+        timeout=120,
+        limits=httpx.Limits(max_connections=None),
+    )
+    async with admin, data:
+        body = {"plan": PLAN, "why": "python -m bench canary"}
+        made = await admin.post("rollouts", json=body)
+        if made.status_code != HTTPStatus.CREATED:
+            raise BenchError(f"no rollout: {made.text}")
+        id_ = made.json()["id"]
+        began = time.monotonic()
+        over = asyncio.Event()
+        async with asyncio.TaskGroup() as group:
+            for _ in range(CLIENTS):
+                group.create_task(_ask(data, questions, over))
+            try:
+                found = await _ended(admin, id_, began)
+            finally:
+                over.set()
+        records = await admin.get(f"rollouts/{id_}/records", params={"limit": 1_000})
+    took = time.monotonic() - began
+    looks: list[dict[str, Any]] = records.json()["records"][::-1]
+    return _report(found, looks, took), found["phase"] == "promoted"
+
+
+def _questions() -> Iterator[tuple[str, Any]]:
+    """A conversation's id and its input, each question once."""
+    try:
+        lines = SAMPLES.read_bytes().splitlines()
+    except OSError as error:
+        raise BenchError(f"no {SAMPLES}; first: {MAKE}") from error
+    now = int(time.monotonic())
+    return (
+        (f"canary-{now}-{number}", msgspec.json.decode(line)["input"])
+        for number, line in enumerate(lines)
+    )
+
+
+async def _ask(
+    client: httpx.AsyncClient, questions: Iterator[tuple[str, Any]], over: asyncio.Event
+) -> None:
+    for conversation, given in questions:
+        if over.is_set():
+            return
+        body = {
+            "input": given,
+            "conversation": conversation,
+            "temperature": 0,
+            "max_tokens": TOKENS,
+        }
+        reply = await client.post("/v1/assist", json=body)
+        if reply.status_code == HTTPStatus.TOO_MANY_REQUESTS:
+            await asyncio.sleep(1)
+
+
+async def _ended(admin: httpx.AsyncClient, id_: str, began: float) -> dict[str, Any]:
+    told = ""
+    while time.monotonic() - began < WITHIN:
+        found: dict[str, Any] = (await admin.get(f"rollouts/{id_}")).json()
+        look = found["look"] or {"missing": ()}
+        now = f"{found['phase']} at {found['weight'] / 100:g} %"
+        if now != told:
+            told = now
+            sys.stderr.write(f"{time.monotonic() - began:5.0f} s: {now}\n")
+        sys.stderr.write(f"        waits for: {'; '.join(look['missing'])}\n")
+        if found["phase"] in ENDED:
+            return found
+        await asyncio.sleep(LOOK_SECONDS)
+    raise BenchError(f"{id_} has not ended within {WITHIN:.0f} s")
+
+
+def _report(found: dict[str, Any], looks: list[dict[str, Any]], seconds: float) -> str:
+    today = datetime.now(UTC).date()  # noqa: TID251 -- a report's date
+    begun = found["begun"]
+    rows = [
+        f"| {look['sight']['now'] - begun:.0f} s | {look['event']}"
+        f" | {look['after']['phase']} | {_units(look)} |"
+        for look in looks
+        if look["event"]
+    ]
+    gates = [
+        f"| {each['measure']} | {each['verdict']} | {_rate(each)} |"
+        f" {10 ** each['harm']:.2g} | {10 ** min(each['good'], 9):.3g} |"
+        for each in looks[-1]["readings"]
+    ]
+    return "\n".join(
+        [
+            "# A canary that judged itself, on the real vLLM",
+            "",
+            (
+                f"Made on {today} by `python -m bench canary` against `make up`: base →"
+                f" {ADAPTER} for the tenant acme, {CLIENTS} clients with a conversation"
+                f" a question, vLLM on 2 cores. Nobody touched it: {found['phase']} after"
+                f" {seconds:.0f} s ({found['ended']})."
+            ),
+            "",
+            "| after | event | then | units at the step: candidate, control |",
+            "|--:|---|---|---|",
+            *rows,
+            "",
+            "At its end, evidence of harm (100 rolls back) and of good (20 passes):",
+            "",
+            "| gate | verdict | failures of the candidate | harm | good |",
+            "|---|---|--:|--:|--:|",
+            *gates,
+            "",
+            f"Not held to: {'; '.join(found['left_out'])}.",
+            "",
+        ]
+    )
+
+
+def _units(look: dict[str, Any]) -> str:
+    stage = look["sight"]["stages"][-1]
+    return f"{stage['candidate']['units']}, {stage['control']['units']}"
+
+
+def _rate(reading: dict[str, Any]) -> str:
+    failures, successes = reading["candidate"]
+    return f"{failures} of {failures + successes}"
