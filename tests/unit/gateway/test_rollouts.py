@@ -123,6 +123,24 @@ async def test_a_bad_candidate_is_rolled_back_by_itself_and_nobody_gets_it_then(
     assert {r.headers["X-Wastegate-Generator"] for r in replies} == {"base"}
 
 
+async def test_a_candidate_that_says_two_fifths_more_is_rolled_back(
+    stack: Stack, fake_vllm: FakeVllm
+) -> None:
+    numbers = itertools.count()
+
+    def wordy(asked: Asked) -> str:
+        words = 20 + next(numbers) % 5
+        said = "kettle " * (words if asked.adapter is None else round(words * 1.4))
+        return GOOD.replace("1.7 litres", said)
+
+    fake_vllm.quirks = Quirks(answer=wordy)
+    steps = [{"weight": 5_000, "units": 5_000, "seconds": 0}]
+    gates = [*PLAN["gates"], {"measure": "tokens", "harm": 1.0, "good": 0.9}]
+    id_ = await start(stack, steps=steps, gates=gates)
+    found = await until(stack, id_, lambda each: each["phase"] == "rolled_back")
+    assert found["ended"].startswith("tokens fail: 1.3")
+
+
 async def test_every_record_that_was_kept_can_be_judged_again(stack: Stack) -> None:
     id_ = await start(stack)
     await until(stack, id_, lambda each: each["phase"] == "promoted")
