@@ -128,7 +128,8 @@ def _data_plane(
     log = JsonLinesSink(FileIO(sys.stdout.fileno(), "ab", closefd=False), clock=epoch)
     registered = registered_schemas(settings)
     surfaces = compiled_surfaces(settings, registered)
-    router = Router(parts.live, parts.fleet, settings.engine.base)
+    assigned = parts.counting.assigned
+    router = Router(parts.live, parts.fleet, settings.engine.base, assigned)
     limits = settings.limits
     probing = Probing(
         parts.live,

@@ -178,7 +178,11 @@ def trials(gate: Gate, seen: Iterable[Seen], side: Side) -> list[Trials]:
 def split(seen: Iterable[Seen]) -> float:
     """Return evidence, to the base 10, that units are not split as they should be."""
     parts = [
-        Trials(share(each.part), each.stage.candidate.units, each.stage.control.units)
+        Trials(
+            share(each.part),
+            each.stage.candidate.assigned,
+            each.stage.control.assigned,
+        )
         for each in seen
         if 0 < each.part < 1
     ]

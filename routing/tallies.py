@@ -12,6 +12,7 @@ from typing import Final, Protocol
 
 import msgspec
 
+from routing.decision import Membership
 from routing.tally import ARMS, TTFT_EDGES, Arm, Count, Moments, Outcome, Stage, Tally
 
 DIGEST_BYTES: Final = 12
@@ -86,6 +87,12 @@ def unit_digest(tenant: str, unit: str) -> bytes:
     return blake2b(raw, digest_size=DIGEST_BYTES).digest()
 
 
+def assignment(member: Membership, unit: bytes) -> Counted:
+    """Return that a unit was given to an arm; it counts apart from its outcome."""
+    given = Outcome(member.arm, ok=True, assigned=True)
+    return Counted(member.stage, b"given " + unit, given)
+
+
 _TRIALS: Final = ("errors", "adherence", "repairs", "citations", "refusals", "accuracy")
 
 
@@ -93,7 +100,7 @@ def increments(outcome: Outcome) -> dict[str, int]:
     """Return what an outcome adds, by name."""
     tally = Tally().plus(outcome)
     arm = outcome.arm
-    found = {f"{arm}.units": 1}
+    found = {f"{arm}.units": tally.units, f"{arm}.assigned": tally.assigned}
     for name in _TRIALS:
         count: Count = getattr(tally, name)
         found[f"{arm}.{name}.failures"] = count.failures
@@ -121,6 +128,7 @@ def _tally(arm: Arm, counts: Counts) -> Tally:
     ttft = tuple(number(f"ttft.{at}") for at in range(len(TTFT_EDGES) + 1))
     return Tally(
         units=number("units"),
+        assigned=number("assigned"),
         errors=trials("errors"),
         adherence=trials("adherence"),
         repairs=trials("repairs"),

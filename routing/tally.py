@@ -43,6 +43,8 @@ class Outcome(msgspec.Struct, frozen=True, array_like=True):
     """Of a probe: it was refused exactly where it should have been."""
     cited_well: bool | None = None
     """Of a probe: the citations are those that it should have."""
+    assigned: bool = False
+    """It is no outcome: the unit was given to this arm, and nothing is known yet."""
 
 
 class Count(msgspec.Struct, frozen=True, array_like=True):
@@ -81,6 +83,10 @@ class Tally(msgspec.Struct, frozen=True):
     """One arm's outcomes at one stage."""
 
     units: int = 0
+    """Those whose outcome is known."""
+    assigned: int = 0
+    """Those that were given to this arm. Of a slow arm fewer outcomes are known, so the
+    split is judged by these."""
     errors: Count = Count()
     adherence: Count = Count()
     repairs: Count = Count()
@@ -94,8 +100,11 @@ class Tally(msgspec.Struct, frozen=True):
 
     def plus(self, outcome: Outcome) -> "Tally":
         """One unit more; `outcome.arm` is not looked at."""
+        if outcome.assigned:
+            return msgspec.structs.replace(self, assigned=self.assigned + 1)
         return Tally(
             units=self.units + 1,
+            assigned=self.assigned,
             errors=self.errors.plus(failed=not outcome.ok),
             adherence=_counted(self.adherence, outcome.adherent, fails=False),
             repairs=_counted(self.repairs, outcome.repaired, fails=True),

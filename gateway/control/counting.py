@@ -13,7 +13,7 @@ from typing import Final
 from gateway.telemetry.record import CLIENT_CLOSED, OK, RequestFinished
 from routing.decision import Membership
 from routing.errors import StoreError
-from routing.tallies import Counted, Tallies
+from routing.tallies import Counted, Tallies, assignment, unit_digest
 from routing.tally import Outcome
 
 _LOG: Final = logging.getLogger("wastegate")
@@ -88,8 +88,14 @@ class Counting:
         outcome = outcome_of(member, record)
         if outcome is None:
             return
+        self._offer(member, Counted(member.stage, unit, outcome))
+
+    def assigned(self, member: Membership, tenant: str, unit: str) -> None:
+        """Take that a unit was given to an arm. Never waits, never raises."""
+        self._offer(member, assignment(member, unit_digest(tenant, unit)))
+
+    def _offer(self, member: Membership, counted: Counted) -> None:
         self.lost += len(self._waiting) == MOST_WAITING
-        counted = Counted(member.stage, unit, outcome)
         self._waiting.append((member.rollout, counted))
 
     async def flush(self) -> None:

@@ -56,9 +56,8 @@ class Asker(msgspec.Struct, frozen=True):
         Raises:
             GatewayError: the engine is away, full, or does not know the target.
         """
-        router = Pinned(
-            self.router.live, self.router.fleet, self.router.base_ref, target
-        )
+        base = self.router
+        router = Pinned(base.live, base.fleet, base.base_ref, target=target)
         asked_by = Tenant(ASKED_BY, frozenset(), "none", cache_salt=ASKED_BY)
         on = self.surfaces[surface]
         call = Call(

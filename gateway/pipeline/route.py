@@ -1,6 +1,7 @@
 """From a call to a replica: flag, binding, ref, lease, and the reason for each."""
 
 from collections import abc
+from collections.abc import Callable
 from contextlib import contextmanager
 from typing import Final
 
@@ -11,11 +12,15 @@ from gateway.fleet import Fleet, Lease
 from gateway.live import Live
 from gateway.pipeline.call import Call
 from gateway.pipeline.trace import Trace
-from routing.decision import Decision, Query
+from routing.decision import Decision, Membership, Query
 from routing.errors import PartError
 from routing.rules import Generator
 
 FALLBACK: Final = "; fallback=adapter_unavailable"
+
+
+Assigned = Callable[[Membership, str, str], None]
+"""Told of a membership, its tenant and its unit."""
 
 
 class Router(msgspec.Struct, frozen=True):
@@ -25,6 +30,9 @@ class Router(msgspec.Struct, frozen=True):
     fleet: Fleet
     base_ref: str
     """The immutable ref behind the engine's base model name."""
+    assigned: Assigned = lambda _member, _tenant, _unit: None
+    """Told of each unit that is part of a rollout, before anything is known of how it
+    ends; neither blocks nor raises."""
 
     @contextmanager
     def lease(self, call: Call, trace: Trace) -> abc.Generator[Lease]:
@@ -38,6 +46,8 @@ class Router(msgspec.Struct, frozen=True):
         """
         decision = self._decided(call)
         trace.reason, trace.member = decision.text, decision.member
+        if decision.member is not None and call.unit is not None:
+            self.assigned(decision.member, call.tenant.name, call.unit)
         try:
             lease = self._leased(decision.generator, trace, decision.model)
         except AdapterUnavailable:

@@ -7,9 +7,18 @@ from collections.abc import AsyncIterator
 import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 
+from routing.decision import Membership
 from routing.errors import Conflict, StoreError
 from routing.stores import open_tallies
-from routing.tallies import Counted, Entry, Tallies, increments, stage_of, unit_digest
+from routing.tallies import (
+    Counted,
+    Entry,
+    Tallies,
+    assignment,
+    increments,
+    stage_of,
+    unit_digest,
+)
 from routing.tally import Outcome, Stage
 from tests.unit.routing.test_tally import OUTCOMES
 
@@ -50,6 +59,15 @@ async def test_a_batch_that_is_handed_over_again_changes_nothing(
     for _ in range(3):
         await tallies.count("ro-1", batch)
     assert (await tallies.stage("ro-1", 1)).candidate.units == 50
+
+
+async def test_that_a_unit_was_given_counts_once_and_apart_from_its_outcome(
+    tallies: Tallies,
+) -> None:
+    given = assignment(Membership("ro-1", 1, "candidate"), unit(1))
+    await tallies.count("ro-1", [given, Counted(1, unit(1), SEEN), given])
+    found = (await tallies.stage("ro-1", 1)).candidate
+    assert (found.assigned, found.units) == (1, 1)
 
 
 async def test_stages_and_rollouts_count_apart(tallies: Tallies) -> None:

@@ -124,10 +124,19 @@ def test_a_change_for_the_worse_fails_what_had_passed() -> None:
 
 
 def test_units_split_as_they_should_be_are_no_evidence_and_others_are() -> None:
-    assert split([seen(Tally(units=100), Tally(units=1_900), 0.05)]) < 0
-    assert split([seen(Tally(units=200), Tally(units=1_800), 0.05)]) > 3
-    assert split([seen(Tally(units=5), Tally(units=1_995), 0.05)]) > 3
-    assert split([seen(Tally(units=500), Tally(), part=1.0)]) == 0
+    def given(candidate: int, control: int, part: float) -> Seen:
+        return seen(Tally(assigned=candidate), Tally(assigned=control), part)
+
+    assert split([given(100, 1_900, 0.05)]) < 0
+    assert split([given(200, 1_800, 0.05)]) > 3
+    assert split([given(5, 1_995, 0.05)]) > 3
+    assert split([given(500, 0, 1.0)]) == 0
+
+
+def test_a_slow_arm_whose_outcomes_are_late_is_no_wrong_split() -> None:
+    fast = Tally(units=500, assigned=510)
+    slow = Tally(units=100, assigned=490)
+    assert split([seen(fast, slow, 0.5)]) < 0
 
 
 def test_a_bound_can_be_loosened() -> None:

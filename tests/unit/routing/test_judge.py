@@ -53,6 +53,7 @@ class World:
             self._outcome("candidate" if self._rng.random() < part else "control")
             for _ in range(TICK)
         ]
+        some += [Outcome(each.arm, ok=True, assigned=True) for each in some]
         if rollout.weight and self.probing:
             some += [self._probe() for _ in range(2)]
         self.stages[rollout.stage] = self.stages[rollout.stage].plus(some)

@@ -54,6 +54,11 @@ def test_every_outcome_is_in_its_own_arm_whatever_the_order(
     assert stage.probes.units == arms.count("probes")
 
 
+def test_that_a_unit_was_given_to_an_arm_is_no_outcome_of_it() -> None:
+    tally = Tally().plus(Outcome("control", ok=True, assigned=True))
+    assert tally == Tally(assigned=1)
+
+
 @given(st.lists(OUTCOMES, max_size=10))
 def test_outcomes_and_stages_survive_the_wire(outcomes: list[Outcome]) -> None:
     packed = msgspec.msgpack.encode(outcomes)
