@@ -7,6 +7,7 @@ stalls: how long bad days hold other clients up; docs/stalls.md.
 gates: how often a rollout's gates are wrong, and how soon right; docs/gates.md.
 flips: how soon a flag's change is everywhere; docs/flips.md.
 canary: on a running stack, a rollout from its start to its end; docs/canary.md.
+kills: what is lost when writers of the flag are killed; docs/kills.md.
 modes: on a running vLLM, verdicts of the base model by mode; docs/verdicts.md.
 swap: on a running stack, what an adapter's coming and going costs the base.
 
@@ -27,6 +28,7 @@ from bench import (
     canary,
     flips,
     gates,
+    kills,
     micro,
     modes,
     overhead,
@@ -137,6 +139,7 @@ _RUNS: Final[Mapping[str, Callable[[argparse.Namespace], int]]] = {
     "swap": _swap,
     "canary": lambda _: canary.main(access(os.environ)),
     "flips": lambda _: flips.main(),
+    "kills": lambda _: kills.main(),
     "gates": lambda options: gates.main(options.seed),
 }
 
