@@ -114,6 +114,17 @@ def _rollouts() -> tuple[Panel, ...]:
                 ),
             ),
         ),
+        Panel(
+            title="Rollouts: mirrored requests",
+            why="A shadow that fails or is dropped proves nothing.",
+            unit="reqps",
+            queries=(
+                Query(
+                    f"sum by (outcome) (rate(wastegate_shadow_total{_RATE}))",
+                    "{{outcome}}",
+                ),
+            ),
+        ),
     )
 
 

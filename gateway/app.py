@@ -49,12 +49,14 @@ from gateway.parts import Parts, built, epoch, wall_clock
 from gateway.pipeline.call import Tenant
 from gateway.pipeline.pinned import Asker
 from gateway.pipeline.route import Router
+from gateway.pipeline.shadow import Shadow
 from gateway.settings import Settings, load
 from gateway.standing import measure, readiness
 from gateway.surfaces import compiled_surfaces, probe_sets, registered_schemas
 from gateway.telemetry.exposition import render
 from gateway.telemetry.log import JsonLinesSink
 from gateway.telemetry.record import AUTO, fan_out
+from gateway.telemetry.shadow import ShadowCounter
 from routing.errors import StoreError
 from routing.store import Change
 from structured.schema import compile_schema
@@ -138,6 +140,10 @@ def _data_plane(
         probe_sets(settings),
         mine=lambda: parts.rollouts.mine,
     )
+    shadow = None
+    if any(surface.shadow for surface in surfaces.values()):
+        told = ShadowCounter(parts.telemetry)
+        shadow = Shadow(parts.live, router, parts.counting.count, told)
     plane = Plane(
         keys=Keys(_tenants(settings)),
         surfaces=surfaces,
@@ -147,6 +153,7 @@ def _data_plane(
         sink=fan_out(parts.counters, log),
         now=epoch,
         tally=parts.counting,
+        shadow=shadow,
         keep=parts.keeper,
     )
     app = DataPlane(
@@ -161,7 +168,7 @@ def _data_plane(
             ),
         },
         title="Wastegate",
-        lifespan=_lifespan(parts, probing, on_broken),
+        lifespan=_lifespan(parts, probing, shadow, on_broken),
         docs_url=None,
         redoc_url=None,
         openapi_url=None,
@@ -221,7 +228,10 @@ def _control_plane(settings: Settings, parts: Parts) -> FastAPI:
 
 
 def _lifespan(
-    parts: Parts, probing: Probing, on_broken: Callable[[], None]
+    parts: Parts,
+    probing: Probing,
+    shadow: Shadow | None,
+    on_broken: Callable[[], None],
 ) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     def ended(loop: asyncio.Task[None]) -> None:
         if not loop.cancelled() and (error := loop.exception()) is not None:
@@ -239,6 +249,8 @@ def _lifespan(
             asyncio.create_task(parts.presence.run()),
             asyncio.create_task(probing.run()),
         ]
+        if shadow is not None:
+            loops.append(asyncio.create_task(shadow.run()))
         for loop in loops:
             loop.add_done_callback(ended)
         try:

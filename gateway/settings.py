@@ -113,6 +113,9 @@ class Surface(Section, frozen=True):
     """`validated` holds a stream until it has passed, `live` only its end."""
     unit: Literal["conversation", "tenant", "request"] = "conversation"
     """What a canary sticks to."""
+    shadow: bool = False
+    """Whether a rollout may ask its candidate what the control has answered, for nobody
+    to see. It costs generations, and asking twice has to be without effect: opt-in."""
     probes: str | None = None
     """JSONL of questions with their right answers, in the form of the training data,
     relative to the file that names it. Rollouts ask their candidate each of them once a

@@ -138,4 +138,5 @@ def _surface(
         last_resort=given.last_resort,
         stream=given.stream,
         unit=given.unit,
+        shadow=given.shadow,
     )

@@ -38,6 +38,7 @@ Measure = Literal[
     "tokens",
     "refusals",
     "accuracy",
+    "shadow",
 ]
 Verdict = Literal["pass", "fail", "inconclusive"]
 
@@ -61,7 +62,8 @@ class Gate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One measure and its bounds.
 
     Of `errors` and `ttft`, harm is a ratio to the control's rate; of `tokens` all are
-    ratios to the control's mean; everything else is a rate of failures.
+    ratios to the control's mean; of `shadow` they are how often only the control did
+    well, over how often only the candidate did; everything else is a rate of failures.
     """
 
     measure: Measure
@@ -163,6 +165,11 @@ def read(gate: Gate, seen: Sequence[Seen], change: Cusum = Cusum()) -> Reading: 
 
 def trials(gate: Gate, seen: Iterable[Seen], side: Side) -> list[Trials]:
     """Return what speaks for one side of a gate, by stage; not for `tokens`."""
+    if gate.measure == "shadow":
+        # Of pairs that differ: each side has the same requests, so half of all.
+        odds = ratio(_bound(gate, side), side, 0.5)
+        pairs = [each.stage.shadow.pairs for each in seen]
+        return [Trials(odds, own.failures, own.successes) for own in pairs]
     if gate.measure == "ttft" or (gate.measure == "errors" and side != "good"):
         return [
             Trials(_ratio(gate, each, side), own.failures, control.failures)
@@ -171,8 +178,8 @@ def trials(gate: Gate, seen: Iterable[Seen], side: Side) -> list[Trials]:
             for own, control in (_pair(gate, each),)
         ]
     odds = rate(_bound(gate, side), side)
-    pairs = [_pair(gate, each)[0] for each in seen]
-    return [Trials(odds, own.failures, own.successes) for own in pairs]
+    counts = [_pair(gate, each)[0] for each in seen]
+    return [Trials(odds, own.failures, own.successes) for own in counts]
 
 
 def split(seen: Iterable[Seen]) -> float:
@@ -216,6 +223,8 @@ def _pair(gate: Gate, seen: Seen) -> tuple[Count, Count]:
             return Count(), Count()
         edge = seen.edge
         return stage.candidate.slower_than(edge), stage.control.slower_than(edge)
+    if gate.measure == "shadow":
+        return stage.shadow.pairs, Count()
     of = _RATES[gate.measure]
     if gate.measure in _PROBED:
         return of(stage.probes), Count()
@@ -235,6 +244,8 @@ def _missing(gate: Gate, seen: Sequence[Seen], own: Count) -> str:
         return "the control's p95 from before the stage"
     if own.trials:
         return ""
+    if gate.measure == "shadow":
+        return "mirrored requests on which the two differ"
     return "probes" if gate.measure in _PROBED else "units that show it"
 
 

@@ -101,18 +101,17 @@ def replayed(record: Record) -> Record:
 
 
 def _seen(rollout: Rollout, stages: Sequence[Stage]) -> list[Seen]:
-    """The stages with traffic, with the conditions that they were under."""
+    """The stages, with the conditions that they were under; in staging nobody gets it."""
     steps = rollout.plan.steps[: rollout.step + 1]
+    begun = zip(steps, stages[1:], rollout.edges, strict=False)
     return [
-        Seen(step.weight / 10_000, stage, edge)
-        for step, stage, edge in zip(steps, stages[1:], rollout.edges, strict=False)
+        *(Seen(0.0, stage) for stage in stages[:1]),
+        *(Seen(step.weight / 10_000, stage, edge) for step, stage, edge in begun),
     ]
 
 
 def _watched(rollout: Rollout, watch: Watch, seen: Sequence[Seen]) -> Watch:
     """Feed the detectors with what is new at the current stage."""
-    if not seen:
-        return watch
     same = watch.stage == rollout.stage
     changes, counted = dict(watch.changes), dict(watch.counted) if same else {}
     for gate in rollout.plan.gates:

@@ -93,7 +93,15 @@ def assignment(member: Membership, unit: bytes) -> Counted:
     return Counted(member.stage, b"given " + unit, given)
 
 
-_TRIALS: Final = ("errors", "adherence", "repairs", "citations", "refusals", "accuracy")
+_TRIALS: Final = (
+    "errors",
+    "adherence",
+    "repairs",
+    "citations",
+    "refusals",
+    "accuracy",
+    "pairs",
+)
 
 
 def increments(outcome: Outcome) -> dict[str, int]:
@@ -139,4 +147,5 @@ def _tally(arm: Arm, counts: Counts) -> Tally:
         ),
         refusals=trials("refusals"),
         accuracy=trials("accuracy"),
+        pairs=trials("pairs"),
     )

@@ -10,9 +10,10 @@ from typing import Final, Literal, get_args
 
 import msgspec
 
-Arm = Literal["candidate", "control", "probes"]
-"""Probes are the controller's own questions to the candidate, whose answers are known;
-they count for nothing but what they were sent for."""
+Arm = Literal["candidate", "control", "probes", "shadow"]
+"""Probes are the controller's own questions to the candidate, whose answers are known.
+The shadow is what the candidate makes of requests that the control has answered; nobody
+sees it. Both count for nothing but what they were sent for."""
 ARMS: Final[tuple[Arm, ...]] = get_args(Arm)
 
 TTFT_EDGES: Final = tuple(0.005 * 2 ** (step / 4) for step in range(56))
@@ -43,6 +44,9 @@ class Outcome(msgspec.Struct, frozen=True, array_like=True):
     """Of a probe: it was refused exactly where it should have been."""
     cited_well: bool | None = None
     """Of a probe: the citations are those that it should have."""
+    worse: bool | None = None
+    """Of the shadow: of it and the control only one has fitted the schema at once, and
+    it was the control; None where they were alike."""
     assigned: bool = False
     """It is no outcome: the unit was given to this arm, and nothing is known yet."""
 
@@ -97,6 +101,8 @@ class Tally(msgspec.Struct, frozen=True):
     refusals: Count = Count()
     accuracy: Count = Count()
     """Of citations."""
+    pairs: Count = Count()
+    """Of the shadow: where only one of the two did well, failures are its own."""
 
     def plus(self, outcome: Outcome) -> "Tally":
         """One unit more; `outcome.arm` is not looked at."""
@@ -115,6 +121,7 @@ class Tally(msgspec.Struct, frozen=True):
             else self.tokens.plus(outcome.tokens),
             refusals=_counted(self.refusals, outcome.refused_well, fails=False),
             accuracy=_counted(self.accuracy, outcome.cited_well, fails=False),
+            pairs=_counted(self.pairs, outcome.worse, fails=True),
         )
 
     def slower_than(self, edge: int) -> Count:
@@ -139,6 +146,7 @@ class Stage(msgspec.Struct, frozen=True):
     candidate: Tally = Tally()
     control: Tally = Tally()
     probes: Tally = Tally()
+    shadow: Tally = Tally()
 
     def plus(self, outcomes: Iterable[Outcome]) -> "Stage":
         """More units."""
@@ -146,6 +154,7 @@ class Stage(msgspec.Struct, frozen=True):
             "candidate": self.candidate,
             "control": self.control,
             "probes": self.probes,
+            "shadow": self.shadow,
         }
         for outcome in outcomes:
             arms[outcome.arm] = arms[outcome.arm].plus(outcome)

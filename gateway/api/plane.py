@@ -28,6 +28,7 @@ from gateway.errors import BadRequest, Defect, GatewayError, NotAllowed
 from gateway.keep.keeper import Keeper
 from gateway.pipeline.call import Surface, Tenant
 from gateway.pipeline.route import Router
+from gateway.pipeline.shadow import Shadow
 from gateway.pipeline.trace import Trace
 from gateway.telemetry.record import CLIENT_CLOSED, OK, RequestFinished, Sink
 from routing.decision import Membership
@@ -63,6 +64,8 @@ class Plane(msgspec.Struct, frozen=True):
     """Wall clock in seconds since the epoch, for OpenAI's `created`."""
     tally: Tally = lambda _member, _unit, _record: None
     """Counts a request that is part of a rollout; neither blocks nor raises."""
+    shadow: Shadow | None = None
+    """None where no surface allows its requests to be mirrored."""
     keep: Keeper | None = None
     """None where no tenant has opted in."""
 
@@ -184,6 +187,8 @@ class Endpoint:
             if trace.member is not None and call is not None and call.unit is not None:
                 unit = unit_digest(record.tenant, call.unit)
                 plane.tally(trace.member, unit, record)
+                if plane.shadow is not None:
+                    plane.shadow.offer(trace, record, unit)
             if plane.keep is not None:
                 plane.keep.finished(trace, len(exchange.body))
 

@@ -10,11 +10,11 @@ from collections import deque
 from collections.abc import Mapping
 from typing import Final
 
-from gateway.telemetry.record import CLIENT_CLOSED, OK, RequestFinished
+from gateway.telemetry.outcome import outcome_of
+from gateway.telemetry.record import RequestFinished
 from routing.decision import Membership
 from routing.errors import StoreError
 from routing.tallies import Counted, Tallies, assignment, unit_digest
-from routing.tally import Outcome
 
 _LOG: Final = logging.getLogger("wastegate")
 
@@ -27,45 +27,6 @@ take some 10 MB, and at 100 units a second they are eight minutes."""
 
 BATCH: Final = 500
 """Outcomes in one transaction, so that a long queue does not block the store."""
-
-NOBODYS_FAULT: Final = frozenset(
-    {
-        CLIENT_CLOSED,
-        "invalid_request",
-        "invalid_key",
-        "not_allowed",
-        "unknown_model",
-        "not_found",
-        "too_large",
-        "overloaded",
-    }
-)
-"""Outcomes that say nothing of who answered."""
-
-FELL_BACK: Final = "fallback=adapter_unavailable"
-
-
-def outcome_of(member: Membership, record: RequestFinished) -> Outcome | None:
-    """Return what a request shows of its side; None if it shows nothing."""
-    if record.outcome in NOBODYS_FAULT:
-        return None
-    if FELL_BACK in record.reason:
-        # The base answered, which is no merit of the one that could not.
-        return Outcome(member.arm, ok=False)
-    ok = record.outcome == OK
-    checked = record.verdict is not None
-    clean = not record.rejections and not record.repairs
-    adherent = clean and record.verdict in ("valid", "constrained")
-    uncited = any(each.code.startswith("citation") for each in record.rejections)
-    return Outcome(
-        arm=member.arm,
-        ok=ok,
-        adherent=adherent if checked else None,
-        repaired=record.verdict == "repaired" if checked else None,
-        cited=not uncited if checked and (ok or uncited) else None,
-        ttft=record.ttft if ok else None,
-        tokens=record.completion_tokens if ok and adherent else None,
-    )
 
 
 class Counting:
@@ -85,18 +46,19 @@ class Counting:
         self, member: Membership, unit: bytes, record: RequestFinished
     ) -> None:
         """Take what a finished request shows. Never waits, never raises."""
-        outcome = outcome_of(member, record)
+        outcome = outcome_of(member.arm, record)
         if outcome is None:
             return
-        self._offer(member, Counted(member.stage, unit, outcome))
+        self.count(member.rollout, Counted(member.stage, unit, outcome))
 
     def assigned(self, member: Membership, tenant: str, unit: str) -> None:
         """Take that a unit was given to an arm. Never waits, never raises."""
-        self._offer(member, assignment(member, unit_digest(tenant, unit)))
+        self.count(member.rollout, assignment(member, unit_digest(tenant, unit)))
 
-    def _offer(self, member: Membership, counted: Counted) -> None:
+    def count(self, rollout: str, counted: Counted) -> None:
+        """Take something to count for a rollout. Never waits, never raises."""
         self.lost += len(self._waiting) == MOST_WAITING
-        self._waiting.append((member.rollout, counted))
+        self._waiting.append((rollout, counted))
 
     async def flush(self) -> None:
         """Write what waits.

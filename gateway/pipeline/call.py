@@ -93,6 +93,8 @@ class Surface(msgspec.Struct, frozen=True):
     stream: Literal["validated", "live"] = "validated"
     """Whether a stream waits until it has passed, or only its end does."""
     unit: UnitKind = "conversation"
+    shadow: bool = False
+    """Whether its requests may be asked a second time, of a rollout's candidate."""
 
 
 Spoken = tuple[ChatMessage, ...] | tuple[Message, ...]

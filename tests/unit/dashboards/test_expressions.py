@@ -17,6 +17,7 @@ from dashboards.rules import Alert, Record, groups
 from gateway.telemetry.exposition import new_registry
 from gateway.telemetry.prometheus import PrometheusSink
 from gateway.telemetry.record import MODES, OUTCOMES, VERDICTS, RequestFinished
+from gateway.telemetry.shadow import ShadowCounter
 from gateway.telemetry.state import RolloutSeen, StateGauges
 
 Labels = frozenset[str]
@@ -69,6 +70,7 @@ def exported() -> Known:
     gauges.bindings({"lora": "m@v1"})
     gauges.flag(1, default="base", lora=0, lora_pref=0)
     gauges.rollout(ROLLOUT)
+    ShadowCounter(registry)("scored")
     known: Known = {"up": TARGET, **ENGINE}
     for family in registry.collect():
         for sample in family.samples:

@@ -20,6 +20,7 @@ from dashboards.grafana import dashboard
 from gateway.telemetry.exposition import new_registry, render
 from gateway.telemetry.prometheus import PrometheusSink
 from gateway.telemetry.record import RequestFinished
+from gateway.telemetry.shadow import ShadowCounter
 from gateway.telemetry.state import RolloutSeen, StateGauges
 
 DEADLINE = 60.0
@@ -68,6 +69,7 @@ def gateway_under_load() -> Callable[[], bytes]:
     gauges.bindings({"lora": "m@v1"})
     gauges.flag(1, default="base", lora=500, lora_pref=0)
     gauges.rollout(ROLLOUT)
+    ShadowCounter(registry)("scored")
     gauges.store(up=True)
 
     def scrape() -> bytes:
