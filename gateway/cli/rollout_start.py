@@ -17,6 +17,10 @@ from routing.rollout import Plan
 
 _MEASURES: Final = get_args(Measure)
 
+SHADOW: Final = "shadow:1:1.5"
+"""The gate of `--shadow`: at worst as often only the control does well as only the
+candidate, and for good less than one and a half times as often."""
+
 TEXT: Final = """\
 Moves tenants and surfaces from one target to another, step by step, by evidence: harm
 rolls it back, proof of good promotes it, and without either it holds. What is left out
@@ -26,6 +30,7 @@ examples:
   wastegate rollout start lora=acme-behav-lora@v1 --tenant acme --steps 5,25,50
   wastegate rollout start lora=acme@v2 --from lora=acme@v1 --without tokens
   wastegate rollout start lora=acme@v1 --gate ttft:8:10 --units 200 --minutes 5
+  wastegate rollout start lora=acme@v1 --shadow 10       mirror before anybody gets it
   wastegate rollout start --plan plan.json --why "release 17"
 """
 
@@ -47,6 +52,7 @@ def arguments(command: argparse.ArgumentParser) -> None:
         metavar="MEASURE:HARM:GOOD",
         help=f"other bounds for one of {', '.join(_MEASURES)}",
     )
+    add("--shadow", type=float, metavar="P", help="per cent of requests to mirror")
     add("--without", action="append", default=[], choices=_MEASURES)
     add("--by-hand", action="store_true", help="a person promotes it")
     add("--plan", metavar="FILE", help="the whole plan as JSON instead")
@@ -85,7 +91,8 @@ def planned(given: argparse.Namespace) -> dict[str, Any]:
         "control": _target(given.control),
         "tenants": sorted(set(given.tenant)),
         "surfaces": sorted(set(given.surface)),
-        "gates": _gates(given.gate, given.without),
+        "gates": _gates(_bounds(given), given.without),
+        "shadow": round((given.shadow or 0) * 100),
         "promote": "operator" if given.by_hand else "auto",
     }
     if given.steps is not None or given.units is not None or given.minutes is not None:
@@ -123,6 +130,13 @@ def _steps(text: str, units: int | None, minutes: float | None) -> list[dict[str
     return [{"weight": weight} | more for weight in weights]
 
 
+def _bounds(given: argparse.Namespace) -> list[str]:
+    """The gates' bounds that were given; a shadow brings its own gate."""
+    bounds: list[str] = given.gate
+    told = any(each.startswith("shadow:") for each in bounds)
+    return [SHADOW, *bounds] if given.shadow and not told else bounds
+
+
 def _gates(bounds: list[str], without: list[str]) -> list[dict[str, Any]]:
     gates: dict[str, dict[str, Any]] = {
         gate.measure: msgspec.to_builtins(gate)
@@ -135,7 +149,8 @@ def _gates(bounds: list[str], without: list[str]) -> list[dict[str, Any]]:
             harm, good = map(float, numbers)
         except ValueError:
             raise UsageError(f"{text!r} is no gate", "--gate ttft:8:10") from None
-        if measure not in gates:
+        if measure not in _MEASURES or measure in without:
             raise UsageError(f"there is no gate {measure!r} here", ", ".join(_MEASURES))
-        gates[measure] |= {"harm": harm, "good": good}
+        known = gates.setdefault(measure, {"measure": measure})
+        known |= {"harm": harm, "good": good}
     return list(gates.values())

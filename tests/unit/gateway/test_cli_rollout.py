@@ -15,7 +15,7 @@ from gateway.cli.rollout_start import planned
 from gateway.control import counting, rollouts
 from gateway.engine.fake import FakeVllm
 from gateway.engine.fake_quirks import Quirks
-from routing.gates import GATES
+from routing.gates import GATES, Gate
 from routing.rollout import Plan
 from tests.stack import ADMIN_KEY, Stack, running
 from tests.unit.gateway.conftest import LORA, Configured
@@ -144,6 +144,14 @@ def test_the_arguments_make_the_plan() -> None:
     assert made.promote == "operator"
 
 
+def test_a_shadow_brings_its_gate() -> None:
+    made = plan(CANDIDATE, "--shadow", "12.5")
+    assert made.shadow == 1_250
+    assert made.gates[-1] == Gate("shadow", 1.0, 1.5)
+    other = plan(CANDIDATE, "--shadow", "10", "--gate", "shadow:2:3")
+    assert other.gates[-1] == Gate("shadow", 2.0, 3.0)
+
+
 def test_without_more_the_plan_is_the_default() -> None:
     assert plan(CANDIDATE) == Plan(plan(CANDIDATE).candidate)
     assert plan(CANDIDATE).gates == GATES
@@ -159,6 +167,7 @@ def test_without_more_the_plan_is_the_default() -> None:
         ((CANDIDATE, "--steps", "0"), "steps"),
         ((CANDIDATE, "--gate", "ttft:8"), "is no gate"),
         ((CANDIDATE, "--gate", "beauty:8:9"), "there is no gate 'beauty'"),
+        ((CANDIDATE, "--shadow", "101"), "shadow"),
         (("turbo=x@v1",), "Invalid enum value"),
     ],
 )
