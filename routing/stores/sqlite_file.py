@@ -1,7 +1,7 @@
 """An SQLite file of ours: opened, owned, shared with other processes, and healed.
 
-WAL with `synchronous=FULL`: a commit is on disk before it is acknowledged, and
-readers are never blocked by a writer. Blocking calls run on threads of their own, one
+WAL: readers are never blocked by a writer; with `synchronous=FULL` a commit is on disk
+before it is acknowledged. Blocking calls run on threads of their own, one
 a `Lane`. After any error but "busy" the connection is given up and the next call opens
 another, so a full disk or a replaced file heals by itself.
 """
@@ -45,6 +45,9 @@ class Layout(msgspec.Struct, frozen=True):
 
     statements: tuple[str, ...]
     schema: int
+    durable: bool = True
+    """Whether a commit is on disk before it is acknowledged. Without, a crash of the
+    machine (not of a process) may lose the last ones, and a commit costs no flush."""
 
 
 class Lane:
@@ -143,7 +146,7 @@ def _open(path: Path, layout: Layout) -> sqlite3.Connection:
 
 def _prepare(db: sqlite3.Connection, path: Path, layout: Layout) -> None:
     db.execute("PRAGMA trusted_schema = OFF")
-    db.execute("PRAGMA synchronous = FULL")
+    db.execute(f"PRAGMA synchronous = {'FULL' if layout.durable else 'NORMAL'}")
     if _is_new(db):
         with writing(db):  # takes the lock: one of several first openers creates
             if _is_new(db):

@@ -1,7 +1,8 @@
 """Tallies beside the embedded store: a file of their own, one transaction a batch.
 
 Apart from the state, so that counting never waits for a flag nor a flag for counting,
-and that a lost file loses counts and no wish of anybody.
+and that a lost file loses counts and no wish of anybody. So commits are not flushed:
+every process writes one a second.
 """
 
 import sqlite3
@@ -47,6 +48,7 @@ _LAYOUT: Final = Layout(
         """,
     ),
     schema=1,
+    durable=False,
 )
 
 _LONGEST: Final = 3_600.0
