@@ -1,6 +1,7 @@
 """Two gateways on one real Redis, on its worst days: nobody fails, nothing goes back."""
 
 import asyncio
+import signal
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -126,6 +127,21 @@ async def test_a_redis_that_is_killed_under_load_fails_nobody_and_is_caught_up_w
             await until(stack, lambda state: state["up"])
         over.set()
     assert set(statuses) == {200}
+    await followed(pair.other, await flipped(pair.one, "base"))
+
+
+async def test_a_frozen_redis_stops_the_canaries_and_nothing_else(pair: Pair) -> None:
+    await followed(pair.other, await flipped(pair.one, "base"))
+    pair.redis.signal(signal.SIGSTOP)
+    try:
+        for stack in (pair.one, pair.other):
+            state = await until(stack, lambda state: state["stale"])
+            assert state["up"] is False
+            assert (await stack.chat()).status == 200
+    finally:
+        pair.redis.signal(signal.SIGCONT)
+    for stack in (pair.one, pair.other):
+        await until(stack, lambda state: state["up"] and not state["stale"])
     await followed(pair.other, await flipped(pair.one, "base"))
 
 
