@@ -290,7 +290,11 @@ class FakeVllm:
             raise wire.Refusal(status, "InternalServerError", "EngineCore failed")
         if quirks.malformed == "not_http":
             cut(request, b"this is not HTTP\r\n\r\n")
-        reply = self._reply(wire.parse_chat(await request.read()), quirks)
+        body = wire.parse_chat(await request.read())
+        reply = self._reply(body, quirks)
+        if quirks.adapter_delay and body.model != self.base:
+            late = quirks.first_token_delay + quirks.adapter_delay
+            quirks = msgspec.structs.replace(quirks, first_token_delay=late)
         if reply.body.stream:
             return await self._stream(request, reply, quirks)
         if (refusal := reply.body.response_format.refusal) is not None:

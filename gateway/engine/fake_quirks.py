@@ -22,6 +22,8 @@ class Quirks(msgspec.Struct, frozen=True):
     # time, all in seconds
     first_token_delay: float = 0.0
     """Between the answer's head and chunk 0; before the whole answer without stream."""
+    adapter_delay: float = 0.0
+    """On top of `first_token_delay`, where an adapter answers."""
     chunk_delay: float = 0.0
     """Before each chunk but chunk 0; as much for each token of a whole answer."""
     load_delay: float = 0.0

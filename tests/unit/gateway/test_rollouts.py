@@ -144,6 +144,19 @@ async def test_a_candidate_that_says_two_fifths_more_is_rolled_back(
     assert found["ended"].startswith("tokens fail: 1.")
 
 
+async def test_a_candidate_whose_first_token_takes_half_again_is_rolled_back(
+    stack: Stack, fake_vllm: FakeVllm
+) -> None:
+    fake_vllm.quirks = Quirks(
+        answer=lambda _: GOOD, first_token_delay=0.1, adapter_delay=0.05
+    )
+    steps = [{"weight": 5_000, "units": 5_000, "seconds": 0}]
+    gates = [*PLAN["gates"], {"measure": "ttft", "harm": 1.2, "good": 1.5}]
+    id_ = await start(stack, steps=steps, gates=gates, staging_units=40)
+    found = await until(stack, id_, lambda each: each["phase"] == "rolled_back")
+    assert found["ended"].startswith("ttft fail")
+
+
 async def test_every_record_that_was_kept_can_be_judged_again(stack: Stack) -> None:
     id_ = await start(stack)
     await until(stack, id_, lambda each: each["phase"] == "promoted")
