@@ -156,6 +156,7 @@ class Refresher:
         self._report = report
         self._keep = keep
         self._seen = -1
+        self._looking = asyncio.Lock()
         self.up = False
         self.behind = False
         """The store answers, and holds something older than what is in force here, or
@@ -167,6 +168,12 @@ class Refresher:
         Raises:
             StoreError: the store is away; what is held stays in force.
         """
+        # One look at a time: of two, the one that began first could end last, and what
+        # it has found would look like a store that has gone back.
+        async with self._looking:
+            await self._look()
+
+    async def _look(self) -> None:
         asked = time.monotonic()
         try:
             version = await self._store.version()

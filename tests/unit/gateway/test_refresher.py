@@ -25,9 +25,17 @@ class Silent:
         self._store = store
         self.away = False
         self.looks = 0
+        self.slow: asyncio.Event | None = None
+        """What the next look at the flag waits for, when it has read it."""
+        self.stuck = asyncio.Event()
 
     async def get(self, key: str) -> Document | None:
-        return await self._store.get(key)
+        found = await self._store.get(key)
+        if key == FLAGS_KEY and self.slow is not None:
+            slow, self.slow = self.slow, None
+            self.stuck.set()
+            await slow.wait()
+        return found
 
     async def put(
         self,
@@ -115,3 +123,24 @@ async def test_a_store_that_comes_back_is_caught_up_with(tmp_path: Path) -> None
         await until(live, 1)
         assert not live.stale
     await writer.close()
+
+
+async def test_a_look_that_ends_late_is_not_taken_for_a_store_that_went_back(
+    tmp_path: Path,
+) -> None:
+    store = Silent(SqliteStore(tmp_path / "state.db"))
+    live = Live(SEED)
+    refresher = Refresher(store, live, SEED, report=lambda _: None)
+    await write(store, 1)
+    store.slow = let_go = asyncio.Event()
+    first = asyncio.create_task(refresher.refresh())
+    async with asyncio.timeout(10):
+        while store.slow is not None:
+            await asyncio.sleep(0.005)
+    await write(store, 2)
+    second = asyncio.create_task(refresher.refresh())
+    await asyncio.sleep(0.05)
+    let_go.set()
+    await asyncio.gather(first, second)
+    assert (live.present.flags_version, refresher.behind) == (2, False)
+    await store.close()
