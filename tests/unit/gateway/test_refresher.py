@@ -134,9 +134,7 @@ async def test_a_look_that_ends_late_is_not_taken_for_a_store_that_went_back(
     await write(store, 1)
     store.slow = let_go = asyncio.Event()
     first = asyncio.create_task(refresher.refresh())
-    async with asyncio.timeout(10):
-        while store.slow is not None:
-            await asyncio.sleep(0.005)
+    await asyncio.wait_for(store.stuck.wait(), 10)
     await write(store, 2)
     second = asyncio.create_task(refresher.refresh())
     await asyncio.sleep(0.05)
