@@ -12,7 +12,7 @@ from gateway.control.changes import Who
 from gateway.control.orders import Orders, planned
 from gateway.control.rollouts import decode_record
 from gateway.errors import NotFound, StoreUnavailable
-from routing.errors import StoreError
+from routing.errors import RolloutError, StoreError
 from routing.rollout import Rollout
 from routing.tallies import Entry, Tallies
 
@@ -137,5 +137,8 @@ async def _records(recorded: Tallies, id_: str, limit: int) -> list[dict[str, An
 
 
 def _record(entry: Entry) -> dict[str, Any]:
-    record = decode_record(entry.body)
+    try:
+        record = decode_record(entry.body)
+    except (msgspec.DecodeError, RolloutError) as error:
+        return {"number": entry.number, "unreadable": str(error)}
     return {"number": entry.number} | msgspec.to_builtins(record)

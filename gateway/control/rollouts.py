@@ -17,7 +17,7 @@ import msgspec
 from gateway.control.changes import Changes, Who
 from gateway.errors import GatewayError, StateConflict
 from gateway.live import Live
-from routing.errors import StoreError
+from routing.errors import RolloutError, StoreError
 from routing.flags import FlagDocument
 from routing.judge import Record, Sight, Watch, judge
 from routing.rollout import RUNNING, Rollout
@@ -45,7 +45,7 @@ def encode_record(record: Record) -> bytes:
 
 
 def decode_record(body: bytes) -> Record:
-    """A record as it was kept; raises msgspec.DecodeError."""
+    """A record as it was kept; raises msgspec.DecodeError, RolloutError."""
     return _RECORD.decode(body)
 
 
@@ -95,8 +95,10 @@ class Rollouts:
     async def look(self) -> None:
         """Look at every rollout once, if it is this process that does it.
 
+        What keeps one of them from being looked at is logged, and keeps no other.
+
         Raises:
-            StoreError, GatewayError: the store is away, or somebody else changes it.
+            StoreError: the store is away.
         """
         rollouts = self._live.present.rollouts
         self.mine = bool(rollouts) and not self._live.stale
@@ -108,7 +110,10 @@ class Rollouts:
         for id_ in self.looks.keys() - rollouts.keys():
             del self.looks[id_]
         for rollout in tuple(rollouts.values()):
-            await self._tend(rollout)
+            try:
+                await self._tend(rollout)
+            except (StoreError, GatewayError) as error:
+                _LOG.warning("rollout %s waits: %s", rollout.id, error)
 
     async def _tend(self, rollout: Rollout) -> None:
         rule = _rule(self._live.present.flags, rollout.id)
@@ -136,7 +141,7 @@ class Rollouts:
 
     async def _judge(self, rollout: Rollout) -> None:
         newest = await self._tallies.records(rollout.id, 1)
-        last = decode_record(newest[0].body) if newest else None
+        last = _read(newest[0]) if newest else None
         record = judge(
             rollout, last.watch if last else Watch(), await self._sight(rollout)
         )
@@ -177,6 +182,19 @@ class Rollouts:
         await self._changes.rollout(
             lambda held: _instead(held, before, after), _who(why), what
         )
+
+
+def _read(entry: Entry) -> Record | None:
+    """The newest record; one that another version wrote is left where it is."""
+    try:
+        return decode_record(entry.body)
+    except (msgspec.DecodeError, RolloutError) as error:
+        _LOG.error(
+            "record %d cannot be read, its detectors begin anew: %s",
+            entry.number,
+            error,
+        )
+        return None
 
 
 def _instead(held: Mapping[str, Rollout], before: Rollout, after: Rollout) -> Rollout:

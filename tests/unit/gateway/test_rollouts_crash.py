@@ -12,6 +12,7 @@ import pytest
 from gateway.control.changes import Changes, Who
 from gateway.control.documents import Refresher, plant
 from gateway.control.rollouts import Rollouts, decode_record
+from gateway.errors import StateConflict
 from gateway.live import Live, Present
 from routing.flags import FlagDocument
 from routing.gates import Gate
@@ -267,3 +268,37 @@ async def replays(found: Process) -> None:
     for entry in await found.tallies.records("ro-1", 100):
         record = decode_record(entry.body)
         assert replayed(record) == record
+
+
+async def test_a_record_that_cannot_be_read_holds_nothing_up(tmp_path: Path) -> None:
+    await begun(tmp_path)
+    async with process(tmp_path, Fuse(-1)) as found:
+        for number, body in enumerate((b"{}", b"\xff"), 1):
+            await found.tallies.write("ro-1", Entry(number, body))
+        await run(found, good=True)
+        await found.refresher.refresh()
+        assert found.rollout.phase == "promoted"
+        assert [e.number for e in await found.tallies.records("ro-1", 100)][-2:] == [
+            2,
+            1,
+        ]
+
+
+async def test_one_that_cannot_be_looked_at_keeps_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await begun(tmp_path)
+    async with process(tmp_path, Fuse(-1)) as found:
+        made = Rollout("ro-0", PLAN, begun=0.0)
+        await found.changes.rollout(lambda _: made, Who("alice"), "rollout.start")
+        rule = found.changes.rule
+
+        async def refused(rollout: Rollout, who: Who) -> Present:
+            if rollout.id == "ro-1":
+                raise StateConflict("somebody else")
+            return await rule(rollout, who)
+
+        monkeypatch.setattr(found.changes, "rule", refused)
+        await found.rollouts.look()
+        phases = {each.id: each.phase for each in found.live.stored.rollouts.values()}
+        assert phases == {"ro-1": "preflight", "ro-0": "staging"}
