@@ -43,6 +43,7 @@ def open_tallies(url: str) -> Tallies:
     """
     scheme, _, rest = url.partition(":")
     if scheme == "sqlite":
+        # Imported here, as in `open_store`: only what is configured gets loaded.
         from routing.stores.sqlite_tallies import SqliteTallies  # noqa: PLC0415
 
         path = _path(rest)

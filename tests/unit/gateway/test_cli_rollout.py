@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,30 +12,15 @@ import pytest
 from gateway.__main__ import main, parser
 from gateway.cli.rollout_shown import bar
 from gateway.cli.rollout_start import planned
-from gateway.control import counting, rollouts
-from gateway.engine.fake import FakeVllm
-from gateway.engine.fake_quirks import Quirks
 from routing.gates import GATES, Gate
 from routing.rollout import Plan
-from tests.stack import ADMIN_KEY, Stack, running
-from tests.unit.gateway.conftest import LORA, Configured
-from tests.unit.gateway.test_assist import GOOD
-from tests.unit.gateway.test_rollouts import PLAN, STAYING, UNITS, until
+from tests.stack import ADMIN_KEY, Stack
+from tests.unit.gateway.conftest import LORA
+from tests.unit.gateway.test_rollouts import PLAN, STAYING, UNITS, stack, until
 
 Run = Callable[..., Awaitable[tuple[int, str, str]]]
 CANDIDATE = f"lora={LORA}"
-
-
-@pytest.fixture
-async def stack(
-    configured: Configured, fake_vllm: FakeVllm, monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[Stack]:
-    monkeypatch.setattr(rollouts, "LOOK_SECONDS", 0.02)
-    monkeypatch.setattr(counting, "FLUSH_SECONDS", 0.02)
-    async with running(configured()) as stack:
-        await stack.all_ready()
-        fake_vllm.quirks = Quirks(answer=lambda _: GOOD)
-        yield stack
+__all__ = ["stack"]  # a fixture
 
 
 @pytest.fixture
