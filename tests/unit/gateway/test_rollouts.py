@@ -178,22 +178,21 @@ async def test_what_it_waits_for_and_what_was_left_out_is_shown(stack: Stack) ->
 
 
 async def test_outcomes_of_others_do_not_count(stack: Stack) -> None:
-    id_ = await start(stack, steps=STAYING)
-    await until(stack, id_, lambda each: each["phase"] == "canary")
-    tallies = stack.app.control.state.tallies
-    await asyncio.sleep(0.1)  # what is on its way is counted
-    before = await tallies.stage(id_, 1)
+    id_ = await start(stack, staging_units=100_000)
+    async with asyncio.timeout(WITHIN):  # nothing is counted before it is in force
+        while not (await stack.admin("GET", "flags/GENERATOR")).json["rollouts"]:
+            await asyncio.sleep(0.01)
     body = {"input": {"user": "?"}, "conversation": "conv-1"}
-    await asyncio.gather(
-        *(stack.post("/v1/assist", body, key="careful-key") for _ in range(5)),
-        *(stack.assist() for _ in range(5)),  # without a conversation
-    )
-    await stack.assist(conversation="conv-last")
-    async with asyncio.timeout(WITHIN):
-        while (after := await tallies.stage(id_, 1)) == before:
+    others = [await stack.post("/v1/assist", body, key="careful-key") for _ in range(5)]
+    without = [await stack.assist() for _ in range(5)]  # a conversation
+    own = await stack.assist(conversation="conv-1")
+    reasons = [r.headers["X-Wastegate-Reason"] for r in (*others, *without, own)]
+    assert ["rule=rollout" in reason for reason in reasons] == [False] * 10 + [True]
+    tallies = stack.app.control.state.tallies
+    async with asyncio.timeout(WITHIN):  # whoever came first is counted first
+        while not (counted := (await tallies.stage(id_, 0)).control).units:
             await asyncio.sleep(0.02)
-    units = [each.candidate.units + each.control.units for each in (before, after)]
-    assert units[1] == units[0] + 1
+    assert (counted.units, counted.assigned) == (1, 1)
 
 
 async def test_a_person_can_hold_it_let_it_go_on_and_end_it(stack: Stack) -> None:
