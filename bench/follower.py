@@ -51,7 +51,7 @@ async def main(url: str, *options: str) -> None:
     if "--deaf" in options:
         deaf(store)
     live = Telling(seed)
-    refresher = Refresher(store, live, seed, report=lambda _: None)
+    refresher = Refresher(store, live, seed)
     while not refresher.up:
         try:
             await refresher.refresh()

@@ -4,11 +4,13 @@ import argparse
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 from gateway.cli import register as register_clients
 from gateway.cli.arguments import adder
+from gateway.errors import SettingsError
 from gateway.host.commands import register as register_host
 from gateway.host.keys import read_env
 from gateway.host.layout import ENV_FILE
@@ -45,9 +47,27 @@ def parser() -> argparse.ArgumentParser:
 
 
 def _serve(arguments: argparse.Namespace, _environ: Mapping[str, str]) -> int:
-    from gateway.app import serve  # noqa: PLC0415 - the other commands start faster
+    # Here and below: the other commands start faster.
+    from gateway.settings import load  # noqa: PLC0415 - as said
 
-    return serve(arguments.config)
+    try:
+        settings = load(arguments.config, os.environ)
+    except SettingsError as error:
+        sys.stderr.write(f"wastegate: {error}\n")
+        return 2
+    from gateway.app import serve  # noqa: PLC0415 - as said
+
+    gateway = settings.gateway
+    if gateway.workers == 1:
+        return serve(settings)
+    from gateway.host.prefork import run  # noqa: PLC0415 - as said
+
+    return run(
+        (gateway.listen, gateway.admin_listen),
+        gateway.workers,
+        partial(serve, settings),
+        grace=gateway.drain_seconds,
+    )
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -4,19 +4,15 @@
 store, starts the loops, and closes what it opened.
 """
 
-import asyncio
 import gc
 import hashlib
 import hmac
-import logging
 import os
 import signal
 import sys
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from collections.abc import Callable, Mapping
 from functools import lru_cache, partial
 from io import FileIO
-from pathlib import Path
 from typing import Final, NamedTuple
 
 import uvloop
@@ -40,35 +36,29 @@ from gateway.api.front import DataPlane
 from gateway.api.meta import ALIVE, Probe, models
 from gateway.api.operators import operators
 from gateway.api.plane import Endpoint, Plane
-from gateway.control.documents import plant
 from gateway.control.orders import Orders
 from gateway.control.preflight import Ground
 from gateway.control.probing import Probing
 from gateway.errors import SettingsError
-from gateway.parts import Parts, built, epoch, wall_clock
+from gateway.life import lifespan
+from gateway.parts import Parts, built, epoch
 from gateway.pipeline.call import Tenant
 from gateway.pipeline.pinned import Asker
 from gateway.pipeline.route import Router
 from gateway.pipeline.shadow import Shadow
-from gateway.settings import Settings, load
-from gateway.standing import measure, readiness
+from gateway.place import Place
+from gateway.settings import Settings
+from gateway.standing import measure, measure_flag, readiness
 from gateway.surfaces import compiled_surfaces, probe_sets, registered_schemas
 from gateway.telemetry.exposition import render
 from gateway.telemetry.log import JsonLinesSink
 from gateway.telemetry.record import AUTO, fan_out
 from gateway.telemetry.shadow import ShadowCounter
-from routing.errors import StoreError
-from routing.store import Change
 from structured.schema import compile_schema
-
-_LOG: Final = logging.getLogger("wastegate")
 
 _COMPILED: Final = 64
 """Schemas of requests that are kept compiled; a client sends the same ones again. At
 the worst one takes 3 MB, nearly all of it regular expressions."""
-
-_STORE_POLL: Final = 0.25
-"""Seconds between two looks at the store: what a lost hint costs at most."""
 
 
 class Application(NamedTuple):
@@ -83,12 +73,16 @@ def _terminate() -> None:
 
 
 def create_app(
-    settings: Settings, *, on_broken: Callable[[], None] = _terminate
+    settings: Settings,
+    *,
+    place: Place | None = None,
+    on_broken: Callable[[], None] = _terminate,
 ) -> Application:
     """Put a gateway together; nothing is opened yet.
 
     Args:
         settings: checked.
+        place: of a worker among several.
         on_broken: called when a control loop has died of a defect; a gateway must
             not go on as if it were tended, so the default ends the process.
 
@@ -96,31 +90,32 @@ def create_app(
         SettingsError: a schema does not compile, the store's URL names none, or what
             is to be kept cannot be.
     """
-    parts = built(settings)
+    parts = built(settings, place)
     return Application(
         _data_plane(settings, parts, on_broken), _control_plane(settings, parts)
     )
 
 
-def serve(config_paths: Sequence[Path]) -> int:
-    """Run a gateway until SIGINT or SIGTERM; the exit code.
+def serve(settings: Settings, place: Place | None = None) -> int:
+    """Run a gateway, or a worker of one, until SIGINT or SIGTERM; the exit code.
 
     A configuration that cannot be used is one line on standard error and exit 2.
     """
     try:
-        settings = load(config_paths, os.environ)
-        app = create_app(settings)
+        app = create_app(settings, place=place)
     except SettingsError as error:
         sys.stderr.write(f"wastegate: {error}\n")
         return 2
-    planes = (
-        (app.data, settings.gateway.listen),
-        (app.control, settings.gateway.admin_listen),
+    gateway = settings.gateway
+    data, control = (
+        (place.data, place.control) if place else (gateway.listen, gateway.admin_listen)
     )
+    planes = [(app.data, data)]
+    if place is None or place.leads:
+        planes.append((app.control, control))
     # What is there by now stays: the collector need not walk it once a second.
     gc.freeze()
-    grace = settings.gateway.drain_seconds
-    served = server.serve(planes, settings.limits, grace=grace)
+    served = server.serve(planes, settings.limits, grace=gateway.drain_seconds)
     return 0 if uvloop.run(served) else 1
 
 
@@ -168,7 +163,7 @@ def _data_plane(
             ),
         },
         title="Wastegate",
-        lifespan=_lifespan(parts, probing, shadow, on_broken),
+        lifespan=lifespan(parts, probing, shadow, on_broken),
         docs_url=None,
         redoc_url=None,
         openapi_url=None,
@@ -188,6 +183,7 @@ def _control_plane(settings: Settings, parts: Parts) -> FastAPI:
         registry=parts.registry,
         fleet=parts.fleet,
         presence=parts.presence,
+        leader=parts.leader,
         base_ref=settings.engine.base,
     )
     app.state.reconciler = parts.reconciler
@@ -220,64 +216,17 @@ def _control_plane(settings: Settings, parts: Parts) -> FastAPI:
             parts.fleet,
             parts.rollouts.looks,
         )
-        body, kind = render(parts.telemetry)
+        measure_flag(
+            parts.gauges,
+            parts.live.present,
+            parts.leader.reports,
+            store_up=parts.refresher.up,
+        )
+        body, kind = render(parts.shown)
         return Response(body, media_type=kind)
 
     errors.install(app)
     return app
-
-
-def _lifespan(
-    parts: Parts,
-    probing: Probing,
-    shadow: Shadow | None,
-    on_broken: Callable[[], None],
-) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
-    def ended(loop: asyncio.Task[None]) -> None:
-        if not loop.cancelled() and (error := loop.exception()) is not None:
-            _LOG.critical("a control loop died", exc_info=error)
-            on_broken()
-
-    @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncGenerator[None]:
-        await _planted(parts)
-        loops = [
-            asyncio.create_task(parts.refresher.run(every=_STORE_POLL)),
-            asyncio.create_task(parts.reconciler.run()),
-            asyncio.create_task(parts.counting.run()),
-            asyncio.create_task(parts.rollouts.run()),
-            asyncio.create_task(parts.presence.run()),
-            asyncio.create_task(probing.run()),
-        ]
-        if shadow is not None:
-            loops.append(asyncio.create_task(shadow.run()))
-        for loop in loops:
-            loop.add_done_callback(ended)
-        try:
-            async with parts.keeper.running() if parts.keeper else nullcontext():
-                yield
-        finally:
-            for loop in loops:
-                loop.cancel()
-            await asyncio.gather(*loops, return_exceptions=True)
-            replicas = (member.replica for member in parts.fleet.members)
-            await asyncio.gather(*(replica.aclose() for replica in replicas))
-            await parts.tallies.close()
-            await parts.store.close()
-
-    return lifespan
-
-
-async def _planted(parts: Parts) -> None:
-    """Begin with what the store has; without a store, with the configuration."""
-    change = Change("wastegate", "seed", "first start with this store", wall_clock())
-    try:
-        if not parts.live.stored.identity.id:
-            await plant(parts.store, parts.seed, change)
-        await parts.refresher.refresh()
-    except StoreError as error:
-        # Static stability: the data plane serves the seed, the gauge shows the rest.
-        _LOG.error("starting without the store: %s", error)
 
 
 def _tenants(settings: Settings) -> Mapping[str, Tenant]:

@@ -4,26 +4,57 @@ Everything here runs on one event loop and never awaits, so there is no lock.
 """
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from types import TracebackType
 from typing import Self
+
+import msgspec
 
 from adapters.lifecycle import Event, State, advance
 from gateway.engine.port import Observed, Replica
 from gateway.errors import AdapterUnavailable, Overloaded, UpstreamError
 
+Uses = Mapping[str, Mapping[str, int]]
+"""Requests in flight, by replica and adapter; all of a replica under its own name "".
+"""
+_ALL = ""
+
+
+class SlotSeen(msgspec.Struct, frozen=True, array_like=True):
+    """A slot as another process is told of it."""
+
+    state: State
+    reason: str
+    answers: bool
+
+
+class MemberSeen(msgspec.Struct, frozen=True, array_like=True):
+    """A replica as another process is told of it."""
+
+    url: str
+    observed: Observed
+    ghosts: int
+    slots: Mapping[str, SlotSeen]
+
 
 class Slot:
     """One adapter on one replica."""
 
-    __slots__ = ("answers", "in_flight", "reason", "state")
+    __slots__ = ("answers", "elsewhere", "in_flight", "reason", "state")
 
     def __init__(self) -> None:
         self.state = State.ABSENT
         self.reason = ""
         self.in_flight = 0
+        self.elsewhere = 0
+        """In flight in the gateway's other workers."""
         self.answers = False
         """After an unload: the name is off the list and answers all the same."""
+
+    @property
+    def busy(self) -> int:
+        """Requests in flight, wherever in this gateway."""
+        return self.in_flight + self.elsewhere
 
     def take(self, event: Event, reason: str = "") -> None:
         """Take a row of the lifecycle table. Raises TransitionError."""
@@ -34,13 +65,20 @@ class Slot:
 class Member:
     """One replica as the gateway sees it."""
 
-    __slots__ = ("ghosts", "in_flight", "observed", "replica", "slots", "woken")
+    __slots__ = (
+        *("elsewhere", "ghosts", "in_flight", "looked", "observed", "replica"),
+        *("slots", "woken"),
+    )
 
     def __init__(self, replica: Replica) -> None:
         self.replica = replica
         self.observed = Observed(alive=False, boot_epoch=0.0, models=frozenset())
+        self.looked = False
+        """Whether anybody has looked yet."""
         self.slots: dict[str, Slot] = {}
         self.in_flight = 0
+        self.elsewhere = 0
+        """In flight in the gateway's other workers."""
         self.ghosts = 0
         """Unloads and failed loads since its start; their weights keep a slot."""
         self.woken = asyncio.Event()
@@ -49,6 +87,11 @@ class Member:
     def slot(self, ref: str) -> Slot:
         """An adapter's slot; a new one is absent."""
         return self.slots.setdefault(ref, Slot())
+
+    @property
+    def busy(self) -> int:
+        """Requests in flight, wherever in this gateway."""
+        return self.in_flight + self.elsewhere
 
     @property
     def alive(self) -> bool:
@@ -105,6 +148,9 @@ class Fleet:
         self.members = tuple(Member(replica) for replica in replicas)
         self.base_name = base_name
         self._max_in_flight = max_in_flight
+        self.settled: Callable[[], bool] = lambda: True
+        """Tells the gateway's other workers, if there are any, what is so here now, and
+        says whether all of them go by it."""
 
     def lease_base(self) -> Lease:
         """A replica for the base model: the one with the fewest requests.
@@ -141,8 +187,8 @@ class Fleet:
 
     @property
     def in_flight(self) -> int:
-        """Requests on all replicas."""
-        return sum(member.in_flight for member in self.members)
+        """Requests on all replicas, from all workers."""
+        return sum(member.busy for member in self.members)
 
     def forgotten(self, lease: Lease) -> None:
         """The engine did not know the name: believe it until the next look."""
@@ -154,6 +200,53 @@ class Fleet:
     def states(self, ref: str) -> Mapping[str, Slot]:
         """An adapter's slot by replica URL."""
         return {m.replica.url: m.slots[ref] for m in self.members if ref in m.slots}
+
+    def seen(self) -> tuple[MemberSeen, ...]:
+        """What is known of the replicas; nothing before each was looked at."""
+        if not all(member.looked for member in self.members):
+            return ()
+        return tuple(
+            MemberSeen(
+                member.replica.url,
+                member.observed,
+                member.ghosts,
+                {
+                    ref: SlotSeen(slot.state, slot.reason, slot.answers)
+                    for ref, slot in member.slots.items()
+                },
+            )
+            for member in self.members
+        )
+
+    def take(self, seen: Iterable[MemberSeen]) -> None:
+        """Believe what another process knows of the replicas."""
+        members = {member.replica.url: member for member in self.members}
+        for told in seen:
+            member = members.get(told.url)
+            if member is None:
+                continue
+            member.observed, member.ghosts = told.observed, told.ghosts
+            member.looked = True
+            for ref, each in told.slots.items():
+                slot = member.slot(ref)
+                slot.state, slot.reason = each.state, each.reason
+                slot.answers = each.answers
+
+    def uses(self) -> Uses:
+        """What this process has in flight."""
+        return {
+            member.replica.url: {_ALL: member.in_flight}
+            | {ref: n for ref, slot in member.slots.items() if (n := slot.in_flight)}
+            for member in self.members
+        }
+
+    def elsewhere(self, others: Collection[Uses]) -> None:
+        """The gateway's other workers have this in flight."""
+        for member in self.members:
+            found = [uses.get(member.replica.url, {}) for uses in others]
+            member.elsewhere = sum(each.get(_ALL, 0) for each in found)
+            for ref, slot in member.slots.items():
+                slot.elsewhere = sum(each.get(ref, 0) for each in found)
 
     def _alive(self) -> list[Member]:
         alive = [member for member in self.members if member.alive]

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Mapping
 from math import inf
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -64,6 +64,17 @@ class Present(msgspec.Struct, frozen=True):
         )
 
 
+class Unheard(msgspec.Struct, frozen=True):
+    """What is in force in this gateway and not in the store."""
+
+    kills: tuple[Kill, ...] = ()
+    unmounted: frozenset[str] = frozenset()
+    flags_version: int = 0
+    """Where the store had the last of the kills that are no longer among them."""
+    mounted_version: int = 0
+    """The same of the unmounts."""
+
+
 class Live:
     """The cell that holds the present, and what must hold even without a store.
 
@@ -82,8 +93,9 @@ class Live:
         self._stored = present
         self._clock = clock
         self._heard_at = -inf
-        self._kills: tuple[Kill, ...] = ()
-        self._unmounted: frozenset[str] = frozenset()
+        self._unheard = Unheard()
+        self._ordered: Unheard | None = None
+        self._told: Callable[[], None] = lambda: None
         self._settle()
 
     @property
@@ -97,9 +109,9 @@ class Live:
         return self._stored
 
     @property
-    def unheard(self) -> tuple[tuple[Kill, ...], frozenset[str]]:
+    def unheard(self) -> Unheard:
         """Kills and unmounts that are in force here and not in the store."""
-        return self._kills, self._unmounted
+        return self._unheard
 
     @property
     def stale(self) -> bool:
@@ -122,35 +134,73 @@ class Live:
         if not self._stored.precedes(present):
             return False
         self._stored = present
-        self._settle()
+        self._obey()
         return True
+
+    def watch(self, told: Callable[[], None]) -> None:
+        """Have `told` called whenever what the store has not heard of is another."""
+        self._told = told
 
     def kill(self, kill: Kill) -> None:
         """Put a kill in force in this process, at once."""
-        if kill not in self._kills:
-            self._kills = (*self._kills, kill)
-            self._settle()
+        if kill not in self._unheard.kills:
+            self._hold(kills=(*self._unheard.kills, kill))
 
     def heard_kill(self, kill: Kill) -> None:
         """The store has it, or it is taken back: it is no longer only ours."""
-        self._kills = tuple(each for each in self._kills if each != kill)
-        self._settle()
+        left = tuple(each for each in self._unheard.kills if each != kill)
+        self._hold(kills=left, flags_version=self._stored.flags_version)
 
     def unmount(self, ref: str) -> None:
         """Want an adapter gone in this process, at once."""
-        self._unmounted |= {ref}
-        self._settle()
+        self._hold(unmounted=self._unheard.unmounted | {ref})
 
     def heard_unmount(self, ref: str) -> None:
         """The store has it, or the adapter is wanted again."""
-        self._unmounted -= {ref}
+        left = self._unheard.unmounted - {ref}
+        self._hold(unmounted=left, mounted_version=self._stored.mounted_version)
+
+    def adopt(self, unheard: Unheard) -> None:
+        """Hold what another process held before it ended, as far as it is news."""
+        for kill in set(unheard.kills) - set(self._stored.flags.kills):
+            self.kill(kill)
+        for ref in unheard.unmounted & self._stored.mounted:
+            self.unmount(ref)
+
+    def order(self, unheard: Unheard) -> None:
+        """Hold what the process that decides holds.
+
+        What it no longer holds stays in force here until the store has said here what
+        it said there: otherwise a kill would end for as long as that takes.
+        """
+        self._ordered = unheard
+        self._obey()
+
+    def _hold(self, **changes: Any) -> None:
+        self._unheard = msgspec.structs.replace(self._unheard, **changes)
+        self._settle()
+        self._told()
+
+    def _obey(self) -> None:
+        held, ordered = self._unheard, self._ordered
+        if ordered is not None:
+            kills, unmounted = ordered.kills, ordered.unmounted
+            if self._stored.flags_version < ordered.flags_version:
+                kills = tuple(dict.fromkeys((*held.kills, *kills)))
+            if self._stored.mounted_version < ordered.mounted_version:
+                unmounted |= held.unmounted
+            self._unheard = msgspec.structs.replace(
+                ordered, kills=kills, unmounted=unmounted
+            )
         self._settle()
 
     def _settle(self) -> None:
         flags = self._stored.flags
-        for kill in self._kills:
+        for kill in self._unheard.kills:
             flags = with_kill(flags, kill)
         self._flags: Snapshot = compile_flags(flags, self._stored.flags_version)
         self._present = msgspec.structs.replace(
-            self._stored, flags=flags, mounted=self._stored.mounted - self._unmounted
+            self._stored,
+            flags=flags,
+            mounted=self._stored.mounted - self._unheard.unmounted,
         )

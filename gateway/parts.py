@@ -14,7 +14,9 @@ from adapters.registry import Registry
 from gateway.control.changes import Changes
 from gateway.control.counting import Counting
 from gateway.control.documents import Refresher, seeded
+from gateway.control.follower import Follower
 from gateway.control.last_known import keeper, load as load_last_known
+from gateway.control.leader import Leader
 from gateway.control.preflight import ready
 from gateway.control.presence import Presence
 from gateway.control.reconcile import Reconciler
@@ -25,11 +27,13 @@ from gateway.fleet import Fleet
 from gateway.keep.files import Files, obstacle
 from gateway.keep.keeper import Keeper
 from gateway.live import Live, Present
+from gateway.place import Place
 from gateway.settings import Settings
 from gateway.telemetry.exposition import Telemetry, new_registry
 from gateway.telemetry.kept import KeptCounters
 from gateway.telemetry.prometheus import PrometheusSink
 from gateway.telemetry.state import StateGauges
+from gateway.telemetry.workers import share, shared_registry
 from routing.errors import StoreError
 from routing.flags import FlagDocument
 from routing.store import Store
@@ -48,6 +52,9 @@ class Parts(NamedTuple):
     refresher: Refresher
     reconciler: Reconciler
     telemetry: Telemetry
+    """What requests are counted in."""
+    shown: Telemetry
+    """What `/metrics` answers; of several workers the first one's shows all."""
     gauges: StateGauges
     counters: PrometheusSink
     keeper: Keeper | None
@@ -56,10 +63,18 @@ class Parts(NamedTuple):
     counting: Counting
     rollouts: Rollouts
     presence: Presence
+    leader: Leader
+    """Of the first worker: tells the others, if there are any."""
+    follower: Follower | None
+    """Of another worker: goes by what the first one says."""
 
 
-def built(settings: Settings) -> Parts:
+def built(settings: Settings, place: Place | None) -> Parts:
     """Make the parts.
+
+    Args:
+        settings: checked.
+        place: of a worker among several.
 
     Raises:
         SettingsError: the store's URL names none, or what is to be kept cannot be.
@@ -75,11 +90,16 @@ def built(settings: Settings) -> Parts:
     fleet = Fleet(
         [VllmReplica(url, engine.timeouts) for url in engine.replicas],
         base_name=engine.served_model_name,
-        max_in_flight=engine.max_in_flight,
+        max_in_flight=-(-engine.max_in_flight // settings.gateway.workers),
     )
     registry = Registry(Path(settings.registry.path))
-    telemetry = new_registry()
-    gauges = StateGauges(telemetry, states=[state.value for state in State])
+    if place is not None:
+        share(place.directory, place.index)
+    telemetry = shown = new_registry()
+    leader = _leader(settings, live, fleet, place)
+    if place is not None:
+        shown = shared_registry(place.directory, leader.pids)
+    gauges = StateGauges(shown, states=[state.value for state in State])
     store = _store(settings)
     counters = PrometheusSink(
         telemetry,
@@ -96,13 +116,7 @@ def built(settings: Settings) -> Parts:
         if save is not None:
             save(present)
 
-    refresher = Refresher(
-        store,
-        live,
-        seed,
-        report=lambda up: gauges.store(up=up),
-        keep=taken,
-    )
+    refresher = Refresher(store, live, seed, keep=taken)
     changes = Changes(store, live, refresher, now=wall_clock)
     return Parts(
         live=live,
@@ -120,6 +134,7 @@ def built(settings: Settings) -> Parts:
             poll_seconds=engine.poll_seconds,
         ),
         telemetry=telemetry,
+        shown=shown,
         gauges=gauges,
         counters=counters,
         keeper=_keeper(settings, telemetry, counters),
@@ -135,6 +150,44 @@ def built(settings: Settings) -> Parts:
             now=epoch,
         ),
         presence=presence,
+        leader=leader,
+        follower=_follower(settings, live, fleet, refresher, place),
+    )
+
+
+def _leader(
+    settings: Settings, live: Live, fleet: Fleet, place: Place | None
+) -> Leader:
+    def wake() -> None:
+        for member in fleet.members:
+            member.woken.set()
+
+    return Leader(
+        live,
+        fleet,
+        _name(settings),
+        wake=wake,
+        directory=place and place.directory,
+        others=range(1, place.count) if place else (),
+    )
+
+
+def _follower(
+    settings: Settings,
+    live: Live,
+    fleet: Fleet,
+    refresher: Refresher,
+    place: Place | None,
+) -> Follower | None:
+    if place is None or place.leads:
+        return None
+    return Follower(
+        live,
+        fleet,
+        _name(settings),
+        store_up=lambda: refresher.up,
+        directory=place.directory,
+        index=place.index,
     )
 
 

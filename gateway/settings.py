@@ -44,8 +44,9 @@ class Gateway(Section, frozen=True):
     """Data plane."""
     admin_listen: Address = "127.0.0.1:8081"
     """Control plane: a port of its own, so that a firewall can tell them apart."""
-    workers: Annotated[int, msgspec.Meta(ge=1, le=1)] = 1
-    """Processes on the data plane. One in this version."""
+    workers: Annotated[int, msgspec.Meta(ge=1, le=64)] = 1
+    """Processes that take requests; each keeps one core busy at most. The first of them
+    has the control plane as well."""
     state: str = "sqlite:var/state.db"
     """`sqlite:PATH` for one machine, `redis://HOST:PORT/DB` for several."""
     last_known: str = "var/last-known.json"
@@ -321,4 +322,14 @@ def _tokens(settings: Settings) -> None:
         )
 
 
-_CHECKS = (_keys, _surfaces, _refs, _weights, _tokens)
+def _workers(settings: Settings) -> None:
+    kept = [name for name, each in settings.tenants.items() if each.keep != "none"]
+    if settings.gateway.workers > 1 and kept:
+        raise SettingsError(
+            f"tenants.{kept[0]}.keep",
+            "needs `gateway.workers = 1`: feedback has to come to the process that has"
+            " answered",
+        )
+
+
+_CHECKS = (_keys, _surfaces, _refs, _weights, _tokens, _workers)

@@ -1,12 +1,13 @@
 """How a gateway stands: what `/readyz` says and what the gauges show."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from adapters.lifecycle import State
 from gateway.api.meta import Readiness
 from gateway.control.documents import Refresher
+from gateway.control.mail import Report
 from gateway.fleet import Fleet
-from gateway.live import Live
+from gateway.live import Live, Present
 from gateway.telemetry.prometheus import PrometheusSink
 from gateway.telemetry.state import RolloutSeen, StateGauges
 from routing.judge import Record
@@ -37,6 +38,21 @@ def readiness(live: Live, fleet: Fleet, refresher: Refresher) -> Readiness:
     return Readiness(ready=base, missing=missing, degraded=tuple(degraded))
 
 
+def measure_flag(
+    gauges: StateGauges, present: Present, others: Iterable[Report], *, store_up: bool
+) -> None:
+    """Bring the gauges up with the worker that is the furthest behind."""
+    others = list(others)
+    gauges.store(up=store_up and all(report.store_up for report in others))
+    flags = present.flags
+    gauges.flag(
+        min([present.flags_version, *(report.flags_version for report in others)]),
+        default=flags.default,
+        lora=flags.lora,
+        lora_pref=flags.lora_pref,
+    )
+
+
 def measure(
     gauges: StateGauges,
     counters: PrometheusSink,
@@ -46,13 +62,6 @@ def measure(
 ) -> None:
     """Bring the gauges up with the present, at each scrape."""
     present = live.present
-    flags = present.flags
-    gauges.flag(
-        present.flags_version,
-        default=flags.default,
-        lora=flags.lora,
-        lora_pref=flags.lora_pref,
-    )
     gauges.bindings({str(name): ref for name, ref in present.bindings.items()})
     gauges.count_in_flight(lambda: fleet.in_flight)
     for rollout in present.rollouts.values():

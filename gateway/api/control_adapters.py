@@ -70,7 +70,7 @@ async def mount_adapter(
     def settled() -> bool:
         slots = desk.fleet.states(ref).values()
         decided = [s for s in slots if s.state is State.READY or s.state in _HOPELESS]
-        return len(decided) == len(desk.fleet.members)
+        return len(decided) == len(desk.fleet.members) and desk.fleet.settled()
 
     in_time = await work.until(settled, within=body.wait_seconds)
     _refuse_unready(desk, ref, in_time=in_time, waited=body.wait_seconds)
@@ -134,7 +134,7 @@ async def get_replicas(desk: AtDesk, operator: Reader) -> dict[str, Any]:
             "base_ready": member.alive
             and desk.fleet.base_name in member.observed.models,
             "boot_epoch": member.observed.boot_epoch,
-            "in_flight": member.in_flight,
+            "in_flight": member.busy,
             "models": sorted(member.observed.models),
         }
         for member in desk.fleet.members
@@ -162,7 +162,7 @@ def _adapter(desk: Desk, ref: str, digest: str | None) -> dict[str, Any]:
                 "url": url,
                 "state": slot.state.value,
                 "reason": slot.reason,
-                "in_flight": slot.in_flight,
+                "in_flight": slot.busy,
             }
             for url, slot in slots.items()
         ],

@@ -11,6 +11,7 @@ from adapters.refs import AdapterRef
 from adapters.registry import Registry
 from gateway.api.operators import Changer, Reader
 from gateway.control.changes import Changes, Who
+from gateway.control.leader import Leader
 from gateway.control.presence import Presence
 from gateway.errors import (
     BadRequest,
@@ -38,6 +39,7 @@ class Desk(msgspec.Struct, frozen=True):
     registry: Registry
     fleet: Fleet
     presence: Presence
+    leader: Leader
     base_ref: str
 
 
@@ -157,7 +159,7 @@ def _flag(present: Present, response: Response) -> dict[str, Any]:
 @router.get("/kill")
 async def get_kills(desk: AtDesk, operator: Reader) -> dict[str, Any]:
     """The kills in force, those that only this gateway knows of included."""
-    return _kills(desk.live.present, persisted=not desk.live.unheard[0])
+    return _kills(desk.live.present, persisted=not desk.live.unheard.kills)
 
 
 @router.post("/kill")
@@ -169,12 +171,13 @@ async def add_kill(body: KillBody, desk: AtDesk, operator: Changer) -> dict[str,
     who = Who(operator.name, body.why)
     present, persisted = await desk.changes.kill(_kill(body), who)
     shown = _kills(present, persisted=persisted)
-    if not persisted:
-        return shown | {"acknowledged": [desk.presence.name], "stragglers": []}
     try:
-        heard = await desk.presence.heard(present.flags_version)
+        if persisted:
+            heard = await desk.presence.heard(present.flags_version)
+        else:
+            heard = await desk.leader.heard()
     except StoreError:
-        return shown | {"acknowledged": [desk.presence.name], "stragglers": []}
+        heard = await desk.leader.heard()
     return shown | msgspec.to_builtins(heard)
 
 

@@ -37,7 +37,7 @@ async def restore(
 
 def _state(live: Live, reading: Refresher) -> dict[str, Any]:
     stored = live.stored
-    kills, unmounted = live.unheard
+    unheard = live.unheard
     return {
         "up": reading.up,
         "behind": reading.behind,
@@ -50,7 +50,7 @@ def _state(live: Live, reading: Refresher) -> dict[str, Any]:
             "adapters": stored.mounted_version,
         },
         "only_here": {
-            "kills": [f"{kill.scope} {kill.name}".strip() for kill in kills],
-            "unmounted": sorted(unmounted),
+            "kills": [f"{kill.scope} {kill.name}".strip() for kill in unheard.kills],
+            "unmounted": sorted(unheard.unmounted),
         },
     }

@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+import socket
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -59,9 +60,12 @@ class _Server(uvicorn.Server):
 
 
 async def serve(
-    planes: Sequence[tuple[FastAPI, str]], limits: Limits, *, grace: float
+    planes: Sequence[tuple[FastAPI, str | socket.socket]],
+    limits: Limits,
+    *,
+    grace: float,
 ) -> bool:
-    """Serve applications on `host:port` addresses until SIGINT or SIGTERM.
+    """Serve applications on `host:port` addresses or listeners until SIGINT or SIGTERM.
 
     Returns whether it was told to stop; False means that one could not listen.
 
@@ -70,7 +74,7 @@ async def serve(
         limits: of the connections.
         grace: seconds that open requests may take once it is to stop.
     """
-    servers = [_server(app, address, limits, grace) for app, address in planes]
+    servers = [_server(app, where, limits, grace) for app, where in planes]
 
     told = False
 
@@ -83,7 +87,10 @@ async def serve(
     loop = asyncio.get_running_loop()
     for number in _SIGNALS:
         loop.add_signal_handler(number, stop)
-    running = [asyncio.ensure_future(server.serve()) for server in servers]
+    running = [
+        asyncio.ensure_future(server.serve(None if isinstance(where, str) else [where]))
+        for server, (_, where) in zip(servers, planes, strict=True)
+    ]
     # One that cannot listen ends at once; the others are of no use without it.
     await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
     stopped = told
@@ -92,7 +99,10 @@ async def serve(
     return stopped and not any(isinstance(each, BaseException) for each in ended)
 
 
-def _server(app: FastAPI, address: str, limits: Limits, grace: float) -> _Server:
+def _server(
+    app: FastAPI, where: str | socket.socket, limits: Limits, grace: float
+) -> _Server:
+    address = where if isinstance(where, str) else ":0"  # a listener has its own
     host, _, port = address.rpartition(":")
     return _Server(
         uvicorn.Config(

@@ -240,10 +240,10 @@ class Changes:
             raise StateConflict(f"somebody else is writing: {error}") from error
         except StoreError as error:
             away(error)
-        kills, unmounted = self._live.unheard
-        for kill in kills:
+        unheard = self._live.unheard
+        for kill in unheard.kills:
             self._live.heard_kill(kill)
-        for ref in unmounted:
+        for ref in unheard.unmounted:
             self._live.heard_unmount(ref)
         return self._live.present
 

@@ -137,7 +137,6 @@ class Refresher:
         store: where the documents are.
         live: where they go.
         seed: stands in for documents that do not exist.
-        report: told after each look whether the store answered, for the gauge.
         keep: given what was taken, for a start without the store.
     """
 
@@ -147,13 +146,11 @@ class Refresher:
         live: Live,
         seed: Present,
         *,
-        report: Callable[[bool], None],
         keep: Callable[[Present], None] = lambda _: None,
     ) -> None:
         self._store = store
         self._live = live
         self._seed = seed
-        self._report = report
         self._keep = keep
         self._seen = -1
         self._looking = asyncio.Lock()
@@ -188,8 +185,6 @@ class Refresher:
         except StoreError:
             self.up = False
             raise
-        finally:
-            self._report(self.up)
 
     async def run(self, *, every: float) -> None:
         """Look at each hint, and without one after `every` seconds, until cancelled.

@@ -111,6 +111,7 @@ class Reconciler:
                 # A row that the table lacks is a defect of ours. Stopping here would
                 # leave the replica untended, which is worse than looking again.
                 _LOG.exception("reconciling %s: %s", member.replica.url, error)
+            self._fleet.settled()  # the other workers hear of it at once
             self._changed.set()
             self._changed = asyncio.Event()
             try:
@@ -132,6 +133,7 @@ class Reconciler:
 
     def _saw(self, member: Member, look: Look) -> None:
         before, member.observed = member.observed, look
+        member.looked = True
         if not look.alive:
             # Slots keep their state: nobody is routed to a replica that is down, and
             # whether it forgot anything is told by the epoch it comes back with.
@@ -154,8 +156,10 @@ class Reconciler:
         desired: dict[AdapterRef, Wanted] = {
             AdapterRef(ref): "mounted" for ref in mounted
         }
+        # A worker that has not heard that an adapter drains may be about to use it.
+        unsure = not self._fleet.settled()
         observed = {
-            AdapterRef(ref): Observed(slot.state, slot.in_flight)
+            AdapterRef(ref): Observed(slot.state, slot.busy + unsure)
             for ref, slot in member.slots.items()
         }
         now = time.monotonic()

@@ -65,7 +65,7 @@ async def unmount(
         steps.append(Step(step, round(time.monotonic() - began, 3), detail))
 
     persisted = await changes.unmount(ref, who)
-    busy = sum(slot.in_flight for slot in fleet.states(ref).values())
+    busy = sum(slot.busy for slot in fleet.states(ref).values())
     reached("routing_removed", f"{busy} in flight; they run to their end")
     left = () if persisted else ("the store is away: repeat this when it is back",)
     worker.wake()
@@ -84,9 +84,9 @@ async def unmount(
 
 def _busy(fleet: Fleet, ref: str) -> tuple[str, ...]:
     return tuple(
-        f"wait for {slot.in_flight} requests on {url}"
+        f"wait for {slot.busy} requests on {url}"
         for url, slot in fleet.states(ref).items()
-        if slot.in_flight
+        if slot.busy
     )
 
 

@@ -71,7 +71,7 @@ class Silent:
 @asynccontextmanager
 async def running(store: Store, *, every: float) -> AsyncGenerator[Live]:
     live = Live(SEED)
-    refresher = Refresher(store, live, SEED, report=lambda _: None)
+    refresher = Refresher(store, live, SEED)
     loop = asyncio.create_task(refresher.run(every=every))
     yield live
     loop.cancel()
@@ -130,7 +130,7 @@ async def test_a_look_that_ends_late_is_not_taken_for_a_store_that_went_back(
 ) -> None:
     store = Silent(SqliteStore(tmp_path / "state.db"))
     live = Live(SEED)
-    refresher = Refresher(store, live, SEED, report=lambda _: None)
+    refresher = Refresher(store, live, SEED)
     await write(store, 1)
     store.slow = let_go = asyncio.Event()
     first = asyncio.create_task(refresher.refresh())

@@ -150,7 +150,7 @@ async def process(where: Path, fuse: Fuse) -> AsyncGenerator[Process]:
     store = DyingStore(SqliteStore(where / "state.db"), fuse)
     tallies = DyingTallies(SqliteTallies(where / "tallies.db"), fuse)
     live = Live(SEED)
-    refresher = Refresher(store, live, SEED, report=lambda _: None)
+    refresher = Refresher(store, live, SEED)
     changes = Changes(store, live, refresher, now=lambda: NOW)
     rollouts = Rollouts(
         changes, live, tallies, ready=lambda _: True, owner="me", now=lambda: 100.0
