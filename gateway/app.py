@@ -40,7 +40,7 @@ from gateway.control.orders import Orders
 from gateway.control.preflight import Ground
 from gateway.control.probing import Probing
 from gateway.errors import SettingsError
-from gateway.life import lifespan
+from gateway.life import after, lifespan
 from gateway.parts import Parts, built, epoch
 from gateway.pipeline.call import Tenant
 from gateway.pipeline.pinned import Asker
@@ -173,7 +173,9 @@ def _data_plane(
 
 
 def _control_plane(settings: Settings, parts: Parts) -> FastAPI:
-    app = FastAPI(title="Wastegate control plane", version="1")
+    app = FastAPI(
+        title="Wastegate control plane", version="1", lifespan=after(parts.begun)
+    )
     admin = settings.admin
     app.state.operators = operators(admin.key_sha256, admin.read_key_sha256)
     app.state.desk = control_flags.Desk(

@@ -43,9 +43,12 @@ def lifespan(
 
     @asynccontextmanager
     async def living(app: FastAPI) -> AsyncGenerator[None]:
-        await _planted(parts)
         role = parts.follower or parts.leader
-        await role.begin()
+        try:
+            await _planted(parts)
+            await role.begin()
+        finally:
+            parts.begun.set()
         loops = [asyncio.create_task(each) for each in _loops(parts, probing, shadow)]
         for loop in loops:
             loop.add_done_callback(ended)
@@ -63,6 +66,19 @@ def lifespan(
             await parts.store.close()
 
     return living
+
+
+def after(
+    begun: asyncio.Event,
+) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+    """Make the control plane's lifespan: it answers nobody before what it shows is so."""
+
+    @asynccontextmanager
+    async def waiting(app: FastAPI) -> AsyncGenerator[None]:
+        await begun.wait()
+        yield
+
+    return waiting
 
 
 def _loops(

@@ -1,5 +1,6 @@
 """What both planes of a gateway stand on, made out of its settings; nothing is opened."""
 
+import asyncio
 import os
 import secrets
 import socket
@@ -67,6 +68,8 @@ class Parts(NamedTuple):
     """Of the first worker: tells the others, if there are any."""
     follower: Follower | None
     """Of another worker: goes by what the first one says."""
+    begun: asyncio.Event
+    """Set once what the store and the other workers know is known here."""
 
 
 def built(settings: Settings, place: Place | None) -> Parts:
@@ -152,6 +155,7 @@ def built(settings: Settings, place: Place | None) -> Parts:
         presence=presence,
         leader=leader,
         follower=_follower(settings, live, fleet, refresher, place),
+        begun=asyncio.Event(),
     )
 
 

@@ -84,6 +84,13 @@ class Stack(NamedTuple):
         async with self.http.request(method, url, headers=auth, json=body) as answer:
             return await Reply.of(answer)
 
+    async def looked(self, *, within: float = 10.0) -> None:
+        """Wait until each replica was looked at, whatever was found."""
+        members = self.app.control.state.desk.fleet.members
+        async with asyncio.timeout(within):
+            while not all(member.looked for member in members):
+                await asyncio.sleep(0.005)
+
     async def ready(self, ref: str) -> None:
         """Wait until an adapter is ready everywhere."""
         await self.until({"ready"}, ref)
@@ -190,7 +197,9 @@ async def running(settings: Settings) -> AsyncGenerator[Stack]:
         _served(app.control, settings) as admin_url,
         aiohttp.ClientSession() as http,
     ):
-        yield Stack(url, admin_url, http, app)
+        stack = Stack(url, admin_url, http, app)
+        await stack.looked()
+        yield stack
     assert not broken, "see the log for what it died of"
 
 
