@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from bench.errors import BenchError
+from bench.flip_workers import flip_times
 from bench.processes import ROOT, Launch, free_ports, started
 from bench.relay import relayed_to
 from gateway.control.documents import FLAGS_KEY
@@ -110,6 +111,7 @@ async def _all(home: Path, flips: int) -> list[Line]:
     lines = await _flips("SQLite", f"sqlite:{home}/state.db", flips)
     with started(launch):
         lines += await _flips("Redis", redis, flips)
+        lines += await asyncio.to_thread(_gateway, home, redis, flips)
         lines.append(await _lost(redis))
         lines.append(await _cut(port))
     lines.append(await _returned(launch, redis))
@@ -130,6 +132,27 @@ async def _flips(name: str, url: str, flips: int) -> list[Line]:
             _percentile(seen, 99) * 1e3 <= P99_MS,
         ),
         Line(f"{name}: versions that went back", str(back), "0", back == 0),
+    ]
+
+
+def _gateway(home: Path, url: str, flips: int) -> list[Line]:
+    """The same through a whole gateway of as many workers, by PUT."""
+    seen, back, client = flip_times(home, url, WORKERS, flips)
+    return [
+        Line(
+            f"Redis, a gateway of {WORKERS} workers under requests: {flips:,} PUTs to"
+            " the last worker, p50 / p99 / most",
+            f"{_ms(seen, 50)} / {_ms(seen, 99)} / {max(seen) * 1e3:.0f} ms",
+            f"p99 ≤ {P99_MS:.0f} ms",
+            _percentile(seen, 99) * 1e3 <= P99_MS,
+        ),
+        Line("the same: versions that went back in a worker", str(back), "0", not back),
+        Line(
+            f"the same: requests that failed meanwhile, of {client.asked:,}",
+            str(client.failed),
+            "0",
+            not client.failed,
+        ),
     ]
 
 
@@ -268,7 +291,8 @@ def _report(lines: Sequence[Line]) -> str:
             (
                 f"Made on {today} by `python -m bench flips`: {WORKERS} processes that"
                 " hold a flag up with a store as a gateway does, and one that writes;"
-                " from the beginning of a write until the last has it in force."
+                " from the beginning of a write until the last has it in force. The"
+                " rows of a gateway are of its own workers, and from an operator's PUT."
             ),
             "",
             "| what | figure | bar |",

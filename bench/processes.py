@@ -26,7 +26,8 @@ class Launch(msgspec.Struct, frozen=True):
 
     name: str
     arguments: tuple[str, ...]
-    core: int
+    core: int | str
+    """A core, or several as taskset names them."""
     port: int
     log: Path
 
@@ -83,7 +84,7 @@ def started(launch: Launch, deadline: float = 60.0) -> Generator[Running]:
         running.stop()
 
 
-def _pinned(arguments: Sequence[str], core: int) -> tuple[str, ...]:
+def _pinned(arguments: Sequence[str], core: int | str) -> tuple[str, ...]:
     # The kernel ends the child if this process is killed without a chance to.
     dies_with_us = ("setpriv", "--pdeathsig", "KILL")
     return (*dies_with_us, "taskset", "-c", str(core), *arguments)

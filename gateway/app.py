@@ -12,7 +12,6 @@ import signal
 import sys
 from collections.abc import Callable, Mapping
 from functools import lru_cache, partial
-from io import FileIO
 from typing import Final, NamedTuple
 
 import uvloop
@@ -51,7 +50,6 @@ from gateway.settings import Settings
 from gateway.standing import measure, measure_flag, readiness
 from gateway.surfaces import compiled_surfaces, probe_sets, registered_schemas
 from gateway.telemetry.exposition import render
-from gateway.telemetry.log import JsonLinesSink
 from gateway.telemetry.record import AUTO, fan_out
 from gateway.telemetry.shadow import ShadowCounter
 from structured.schema import compile_schema
@@ -122,7 +120,6 @@ def serve(settings: Settings, place: Place | None = None) -> int:
 def _data_plane(
     settings: Settings, parts: Parts, on_broken: Callable[[], None]
 ) -> FastAPI:
-    log = JsonLinesSink(FileIO(sys.stdout.fileno(), "ab", closefd=False), clock=epoch)
     registered = registered_schemas(settings)
     surfaces = compiled_surfaces(settings, registered)
     assigned = parts.counting.assigned
@@ -145,7 +142,7 @@ def _data_plane(
         compile=lru_cache(_COMPILED)(partial(compile_schema, registered=registered)),
         router=router,
         limits=limits,
-        sink=fan_out(parts.counters, log),
+        sink=fan_out(parts.counters, parts.log),
         now=epoch,
         tally=parts.counting,
         shadow=shadow,

@@ -4,9 +4,12 @@ import asyncio
 import os
 import secrets
 import socket
+import sys
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
+from io import FileIO
 from pathlib import Path
 from typing import NamedTuple
 
@@ -32,6 +35,7 @@ from gateway.place import Place
 from gateway.settings import Settings
 from gateway.telemetry.exposition import Telemetry, new_registry
 from gateway.telemetry.kept import KeptCounters
+from gateway.telemetry.log import JsonLinesSink
 from gateway.telemetry.prometheus import PrometheusSink
 from gateway.telemetry.state import StateGauges
 from gateway.telemetry.workers import share, shared_registry
@@ -56,6 +60,7 @@ class Parts(NamedTuple):
     """What requests are counted in."""
     shown: Telemetry
     """What `/metrics` answers; of several workers the first one's shows all."""
+    log: JsonLinesSink
     gauges: StateGauges
     counters: PrometheusSink
     keeper: Keeper | None
@@ -112,13 +117,8 @@ def built(settings: Settings, place: Place | None) -> Parts:
     )
     tallies = _tallies(settings)
     presence = Presence(tallies, live, _name(settings))
-    save = keeper(last_known) if last_known else None
-
-    def taken(present: Present) -> None:
-        presence.wake(present)
-        if save is not None:
-            save(present)
-
+    log = JsonLinesSink(FileIO(sys.stdout.fileno(), "ab", closefd=False), clock=epoch)
+    taken = _taken(presence, log, last_known)
     refresher = Refresher(store, live, seed, keep=taken)
     changes = Changes(store, live, refresher, now=wall_clock)
     return Parts(
@@ -138,6 +138,7 @@ def built(settings: Settings, place: Place | None) -> Parts:
         ),
         telemetry=telemetry,
         shown=shown,
+        log=log,
         gauges=gauges,
         counters=counters,
         keeper=_keeper(settings, telemetry, counters),
@@ -157,6 +158,25 @@ def built(settings: Settings, place: Place | None) -> Parts:
         follower=_follower(settings, live, fleet, refresher, place),
         begun=asyncio.Event(),
     )
+
+
+def _taken(
+    presence: Presence, log: JsonLinesSink, last_known: Path | None
+) -> Callable[[Present], None]:
+    """What is done with each present that comes into force here."""
+    save = keeper(last_known) if last_known else None
+    logged = -1
+
+    def taken(present: Present) -> None:
+        nonlocal logged
+        presence.wake(present)
+        if present.flags_version != logged:
+            logged = present.flags_version
+            log.flag(logged, presence.name)
+        if save is not None:
+            save(present)
+
+    return taken
 
 
 def _leader(

@@ -50,12 +50,19 @@ class JsonLinesSink:
 
     def __call__(self, record: RequestFinished, /) -> None:
         """Write `record`, with the time of now."""
+        self._write(self._head("request") + self._body(record)[1:] + b"\n")
+
+    def flag(self, version: int, worker: str) -> None:
+        """Write that a flag document is in force in a process from now on."""
+        body = _escaped({"version": version, "worker": worker})
+        self._write(self._head("flag") + body[1:] + b"\n")
+
+    def _head(self, event: str) -> bytes:
         at = datetime.fromtimestamp(self._clock(), UTC).isoformat(
             timespec="milliseconds"
         )
         lost = f',"lines_lost":{self._lost}' if self._lost else ""
-        head = f'{{"at":"{at}","event":"request"{lost},'.encode()
-        self._write(head + self._body(record)[1:] + b"\n")
+        return f'{{"at":"{at}","event":"{event}"{lost},'.encode()
 
     def _body(self, record: RequestFinished) -> bytes:
         try:
@@ -80,6 +87,6 @@ class JsonLinesSink:
         self._torn = self._torn or written > 0
 
 
-def _escaped(record: RequestFinished) -> bytes:
+def _escaped(record: RequestFinished | dict[str, int | str]) -> bytes:
     text = json.dumps(msgspec.to_builtins(record), separators=(",", ":"))
     return text.replace("\x7f", "\\u007f").encode()
