@@ -127,6 +127,7 @@ results: .venv
 	.venv/bin/python -m training data --split test --count $(COUNT) --out $(SAMPLES)
 	@sed -i 1,40d $(SAMPLES)
 	.venv/bin/python -m evals table --samples $(SAMPLES) --max-tokens 96 --concurrency 16 --out docs/results.md
+	.venv/bin/python -m bench record
 
 .PHONY: clean
 clean: down

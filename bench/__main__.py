@@ -7,6 +7,7 @@ stalls: how long bad days hold other clients up; docs/stalls.md.
 gates: how often a rollout's gates are wrong, and how soon right; docs/gates.md.
 flips: how soon a flag's change is everywhere; docs/flips.md.
 canary: on a running stack, a rollout from its start to its end; docs/canary.md.
+record: puts the canary's record at the end of docs/results.md.
 kills: what is lost when writers of the flag are killed; docs/kills.md.
 modes: on a running vLLM, verdicts of the base model by mode; docs/verdicts.md.
 swap: on a running stack, what an adapter's coming and going costs the base.
@@ -32,6 +33,7 @@ from bench import (
     micro,
     modes,
     overhead,
+    record,
     report,
     stack,
     stalls,
@@ -138,6 +140,7 @@ _RUNS: Final[Mapping[str, Callable[[argparse.Namespace], int]]] = {
     "modes": lambda options: modes.main(options.engine, options.questions),
     "swap": _swap,
     "canary": lambda _: canary.main(access(os.environ)),
+    "record": lambda _: record.main(),
     "flips": lambda _: flips.main(),
     "kills": lambda _: kills.main(),
     "gates": lambda options: gates.main(options.seed),

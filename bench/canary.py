@@ -16,7 +16,9 @@ from typing import Any, Final
 import httpx
 import msgspec
 
+from bench import record
 from bench.errors import BenchError
+from bench.record import TITLE
 from evals.environment import Access
 
 OUT: Final = Path("docs/canary.md")
@@ -41,23 +43,28 @@ PLAN: Final[dict[str, Any]] = {
     ],
     "staging_units": 30,
     "staging_seconds": 30,
+    "shadow": 2_500,
     # The adapter's own evals say 98 %; a small model's answers are not the product's.
     "gates": [
         {"measure": "adherence", "harm": 0.05, "good": 0.1},
         {"measure": "repairs", "harm": 0.05, "good": 0.1},
         {"measure": "citations", "harm": 0.05, "good": 0.1},
         {"measure": "errors", "harm": 2.0, "good": 0.1},
+        {"measure": "refusals", "harm": 0.25, "good": 0.4},
+        {"measure": "accuracy", "harm": 0.6, "good": 0.8},
+        {"measure": "shadow", "harm": 1.0, "good": 1.5},
     ],
 }
-"""What is left out, the record names: on a CPU an adapter's first token takes a multiple
-of the base's, a base that is never valid gives no control for tokens, and `make up` has
-no probes."""
+"""What is left out or loosened, the record names: on a CPU an adapter's first token
+takes a multiple of the base's, and a base that is never valid gives no control for
+tokens. By its evals the adapter cites exactly what it should in 59 % of the cases."""
 
 
 def main(access: Access) -> int:
     """Run it, write `OUT`, print it; 1 unless the candidate was promoted."""
     text, promoted = asyncio.run(_run(access))
     OUT.write_text(text)
+    record.main()
     sys.stdout.write(text)
     return 0 if promoted else 1
 
@@ -158,7 +165,7 @@ def _report(found: dict[str, Any], looks: list[dict[str, Any]], seconds: float) 
     ]
     return "\n".join(
         [
-            "# A canary that judged itself, on the real vLLM",
+            f"# {TITLE}",
             "",
             (
                 f"Made on {today} by `python -m bench canary` against `make up`: base →"

@@ -14,6 +14,7 @@ import msgspec
 from gateway.host.errors import ConfigError
 
 _DEFAULT_TENANT: Final = "acme"
+_ASSISTANT: Final = "schemas/assist.json"
 
 
 class GatewaySection(msgspec.Struct, frozen=True):
@@ -31,6 +32,11 @@ class RegistrySection(msgspec.Struct, frozen=True):
     path: str = "var/adapters"
 
 
+class SurfaceSection(msgspec.Struct, frozen=True):
+    schema: str | None = None
+    probes: str | None = None
+
+
 class TenantSection(msgspec.Struct, frozen=True):
     surfaces: tuple[str, ...] = ()
 
@@ -42,6 +48,7 @@ class StackConfig(msgspec.Struct, frozen=True):
     tenants: dict[str, TenantSection]
     gateway: GatewaySection = GatewaySection()
     registry: RegistrySection = RegistrySection()
+    surfaces: dict[str, SurfaceSection] = {}
 
     @property
     def tenant(self) -> str:
@@ -49,6 +56,15 @@ class StackConfig(msgspec.Struct, frozen=True):
         if _DEFAULT_TENANT in self.tenants:
             return _DEFAULT_TENANT
         return next(iter(self.tenants))
+
+    @property
+    def unprobed(self) -> tuple[str, ...]:
+        """Surfaces that answer as the assistant does and name no questions."""
+        return tuple(
+            name
+            for name, surface in self.surfaces.items()
+            if surface.schema == _ASSISTANT and surface.probes is None
+        )
 
     @property
     def engine_is_here(self) -> bool:

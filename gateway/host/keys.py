@@ -76,12 +76,16 @@ def ensure(layout: Layout, config: StackConfig, engine_url: str | None) -> Keys:
         f"WASTEGATE_ADMIN_KEY={keys.admin}\n"
     )
     write_atomically(layout.env_file, environment.encode(), mode=PRIVATE)
-    write_atomically(layout.overlay, overlay(config, keys, engine_url), mode=PRIVATE)
+    content = overlay(layout, config, keys, engine_url)
+    write_atomically(layout.overlay, content, mode=PRIVATE)
     return keys
 
 
-def overlay(config: StackConfig, keys: Keys, engine_url: str | None) -> bytes:
+def overlay(
+    layout: Layout, config: StackConfig, keys: Keys, engine_url: str | None
+) -> bytes:
     """Write what is laid over wastegate.toml for this machine."""
+    questions = layout.questions.relative_to(layout.overlay.parent)
     lines = [
         "# Written by `wastegate up`; read after wastegate.toml. Do not edit.",
         "[admin]",
@@ -91,6 +95,8 @@ def overlay(config: StackConfig, keys: Keys, engine_url: str | None) -> bytes:
     ]
     if engine_url is not None:
         lines += ["[engine]", f"replicas = [{quoted(engine_url)}]"]
+    for surface in config.unprobed:
+        lines += [f"[surfaces.{quoted(surface)}]", f'probes = "{questions}"']
     return ("\n".join(lines) + "\n").encode()
 
 

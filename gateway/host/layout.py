@@ -36,6 +36,11 @@ class Layout(msgspec.Struct, frozen=True):
         return self.root / OVERLAY
 
     @property
+    def questions(self) -> Path:
+        """Labelled questions that rollouts ask their candidates."""
+        return self.root / "var/probes/assist.jsonl"
+
+    @property
     def env_file(self) -> Path:
         return self.root / ENV_FILE
 

@@ -19,7 +19,16 @@ import msgspec
 
 from gateway import settings
 from gateway.errors import SettingsError
-from gateway.host import children, doctor, keys, launch, ready, shipped, status
+from gateway.host import (
+    children,
+    doctor,
+    keys,
+    launch,
+    questions,
+    ready,
+    shipped,
+    status,
+)
 from gateway.host.child import tied_to_parent
 from gateway.host.config import StackConfig, load
 from gateway.host.errors import (
@@ -96,7 +105,7 @@ def _attach(
             f"the stack runs, but its keys have gone from {layout.env_file}",
             "make new ones: make down && make up",
         )
-    overlay = keys.overlay(config, kept, order.engine_url)
+    overlay = keys.overlay(layout, config, kept, order.engine_url)
     plan = children.plan(
         layout, config, order.configs, overlay=overlay, engine_url=order.engine_url
     )
@@ -136,6 +145,7 @@ def _fresh(
             narrator.note("the engine that runs already has its own")
     with narrator.step("adapters"):
         _adapters(layout, config, narrator)
+        narrator.note(questions.ensure(layout, config))
     plan = children.plan(
         layout,
         config,

@@ -10,6 +10,7 @@ from hypothesis import given, strategies as st
 from gateway.host import children, keys, trial
 from gateway.host.config import (
     StackConfig,
+    SurfaceSection,
     load,
     merge,
     port_of,
@@ -180,3 +181,17 @@ def test_the_trial_lines_name_the_two_planes(config: StackConfig) -> None:
     assert answer.endswith("http://127.0.0.1:8080/v1/assist")
     assert flip.endswith("http://127.0.0.1:8081/admin/v1/overrides/acme")
     assert all(line.startswith("curl ") for line in (ask, answer, flip))
+
+
+def test_a_surface_that_answers_as_the_assistant_does_gets_questions(
+    layout: Layout, config: StackConfig
+) -> None:
+    surfaces = {
+        "assist": SurfaceSection(schema="schemas/assist.json"),
+        "own": SurfaceSection(schema="schemas/assist.json", probes="own.jsonl"),
+        "email": SurfaceSection(),
+    }
+    asked = msgspec.structs.replace(config, surfaces=surfaces)
+    keys.ensure(layout, asked, None)
+    over = msgspec.toml.decode(layout.overlay.read_text())
+    assert over["surfaces"] == {"assist": {"probes": "probes/assist.jsonl"}}

@@ -1,6 +1,8 @@
 """The present: swapped whole, and never behind a local decision to stop."""
 
-from gateway.live import LEASE_SECONDS, Live, Present
+import itertools
+
+from gateway.live import LEASE_SECONDS, Live, Present, Unheard
 from routing.decision import Query
 from routing.flags import FlagDocument
 from routing.rules import Kill
@@ -32,7 +34,7 @@ def test_a_kill_that_the_store_has_is_no_longer_local() -> None:
     kill = Kill("global")
     live.kill(kill)
     live.heard_kill(kill)
-    assert live.unheard == ((), frozenset())
+    assert (live.unheard.kills, live.unheard.unmounted) == ((), frozenset())
     assert live.resolve(ANYONE).generator == "lora"
 
 
@@ -73,3 +75,52 @@ def test_hearing_late_of_an_early_answer_does_not_shorten_the_lease() -> None:
     live.heard(100.0)
     live.heard(90.0)
     assert not live.stale
+
+
+def test_a_follower_holds_a_kill_until_the_store_has_told_it_too() -> None:
+    leader, follower = Live(LORA), Live(LORA)
+    kill = Kill("global")
+    leader.watch(lambda: follower.order(leader.unheard))
+    leader.kill(kill)
+    assert follower.resolve(ANYONE).generator == "base"
+    written = Present(FlagDocument(default="lora", kills=(kill,)), flags_version=4)
+    leader.replace(written)
+    leader.heard_kill(kill)
+    assert follower.unheard.kills == (kill,)  # it has not read the store yet
+    follower.replace(written)
+    assert follower.unheard.kills == ()
+    assert follower.resolve(ANYONE).rule == "kill.global"
+
+
+def test_a_follower_never_serves_what_is_killed_whatever_comes_first() -> None:
+    kill = Kill("global")
+    killed = Present(FlagDocument(default="lora", kills=(kill,)), flags_version=4)
+    dropped = Unheard(flags_version=4)
+    for order in itertools.permutations(("read", "dropped", "read again")):
+        follower = Live(LORA)
+        follower.order(Unheard((kill,)))
+        for what in order:
+            if what == "dropped":
+                follower.order(dropped)
+            else:
+                follower.replace(killed)
+            assert follower.resolve(ANYONE).generator == "base", (order, what)
+        assert follower.unheard.kills == ()
+
+
+def test_a_follower_holds_an_unmount_until_the_store_has_told_it_too() -> None:
+    follower = Live(LORA)
+    follower.order(Unheard(unmounted=frozenset({"a@v1"})))
+    follower.order(Unheard(mounted_version=1))
+    assert follower.present.mounted == frozenset()
+    follower.replace(Present(LORA.flags, flags_version=3, mounted_version=1))
+    assert follower.unheard.unmounted == frozenset()
+
+
+def test_a_successor_holds_what_is_news_to_the_store() -> None:
+    known, news = Kill("tenant", "acme"), Kill("global")
+    flags = FlagDocument(default="lora", kills=(known,))
+    live = Live(Present(flags, flags_version=3, mounted=frozenset({"a@v1"})))
+    live.adopt(Unheard((known, news), frozenset({"a@v1", "gone@v1"})))
+    assert live.unheard.kills == (news,)
+    assert live.unheard.unmounted == {"a@v1"}
