@@ -24,7 +24,7 @@ from gateway.control.leader import Leader
 from gateway.control.preflight import ready
 from gateway.control.presence import Presence
 from gateway.control.reconcile import Reconciler
-from gateway.control.rollouts import Rollouts
+from gateway.control.rollouts import Clock, Rollouts
 from gateway.engine.vllm import VllmReplica
 from gateway.errors import SettingsError
 from gateway.fleet import Fleet
@@ -151,7 +151,7 @@ def built(settings: Settings, place: Place | None) -> Parts:
             tallies,
             ready=partial(ready, fleet),
             owner=secrets.token_hex(8),
-            now=epoch,
+            clock=Clock(epoch),
         ),
         presence=presence,
         leader=leader,

@@ -202,6 +202,12 @@ class Rollout(msgspec.Struct, frozen=True):
             ended=why if phase in ("promoted", "rolled_back") else "",
         )
 
+    def shifted(self, seconds: float) -> "Rollout":
+        """Return the rollout as a clock shows it that has jumped so far."""
+        return msgspec.structs.replace(
+            self, begun=self.begun + seconds, entered=self.entered + seconds
+        )
+
     def held(self, pause: Pause | None) -> "Rollout":
         """Return the rollout paused, or going on for None.
 

@@ -9,8 +9,9 @@ flag is never put back.
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable, Mapping
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -32,6 +33,9 @@ LOOK_SECONDS: Final = 1.0
 LEASE_SECONDS: Final = 5.0
 """How long another gateway waits after the last look of the one that steps."""
 
+JUMP_SECONDS: Final = 1.0
+"""From here on a clock has jumped; below, it is being set right slowly."""
+
 LEASE: Final = "rollouts"
 CONTROLLER: Final = "rollout controller"
 
@@ -49,6 +53,14 @@ def decode_record(body: bytes) -> Record:
     return _RECORD.decode(body)
 
 
+class Clock(NamedTuple):
+    """The time that people share, and one that nobody sets; both in seconds."""
+
+    wall: Callable[[], float]
+    """Since 1970."""
+    steady: Callable[[], float] = time.monotonic
+
+
 class Rollouts:
     """Steps the rollouts that are written down.
 
@@ -58,7 +70,7 @@ class Rollouts:
         tallies: what was counted, and where records go.
         ready: whether a target could answer on every live replica.
         owner: this process, in the lease.
-        now: wall clock, seconds since 1970.
+        clock: of the moments that are written down.
     """
 
     def __init__(
@@ -69,14 +81,16 @@ class Rollouts:
         *,
         ready: Callable[[Target], bool],
         owner: str,
-        now: Callable[[], float],
+        clock: Clock,
     ) -> None:
         self._changes = changes
         self._live = live
         self._tallies = tallies
         self._ready = ready
         self._owner = owner
-        self._now = now
+        self._now, self._steady = clock
+        self._offsets: dict[str, float] = {}
+        """By rollout, how far the wall clock was ahead of the other one."""
         self.looks: dict[str, Record] = {}
         """The newest look at each that runs, if it is this process that looks."""
         self.mine = False
@@ -106,9 +120,11 @@ class Rollouts:
             self.mine = await self._tallies.hold(LEASE, self._owner, LEASE_SECONDS)
         if not self.mine:
             self.looks.clear()
+            self._offsets.clear()
             return
-        for id_ in self.looks.keys() - rollouts.keys():
-            del self.looks[id_]
+        for known in (self.looks, self._offsets):
+            for id_ in known.keys() - rollouts.keys():
+                del known[id_]
         for rollout in tuple(rollouts.values()):
             try:
                 await self._tend(rollout)
@@ -131,8 +147,25 @@ class Rollouts:
             return
         if rule != rollout.rule:
             await self._changes.rule(rollout, _who("as it is written down"))
-        if rollout.phase in RUNNING:
+        if rollout.phase in RUNNING and not await self._shifted(rollout):
             await self._judge(rollout)
+
+    async def _shifted(self, rollout: Rollout) -> bool:
+        """Whether the wall clock has jumped: the rollout's moments go with it.
+
+        Otherwise a step's wait would end early or take as much longer. A moment that
+        is still to come was told by another machine's clock, or before a restart.
+        """
+        offset = self._now() - self._steady()
+        jump = offset - self._offsets.setdefault(rollout.id, offset)
+        if abs(jump) < JUMP_SECONDS:
+            jump = min(0.0, self._now() - rollout.entered)
+        if abs(jump) < JUMP_SECONDS:
+            return False
+        why = f"the clock has jumped by {jump:+.0f} s"
+        await self._write(rollout, rollout.shifted(jump), why)
+        self._offsets[rollout.id] = offset
+        return True
 
     async def _cleared(self, rollout: Rollout) -> None:
         staging = rollout.after("cleared", self._now())

@@ -11,7 +11,7 @@ import pytest
 
 from gateway.control.changes import Changes, Who
 from gateway.control.documents import Refresher, plant
-from gateway.control.rollouts import Rollouts, decode_record
+from gateway.control.rollouts import Clock, Rollouts, decode_record
 from gateway.errors import StateConflict
 from gateway.live import Live, Present
 from routing.flags import FlagDocument
@@ -153,7 +153,12 @@ async def process(where: Path, fuse: Fuse) -> AsyncGenerator[Process]:
     refresher = Refresher(store, live, SEED)
     changes = Changes(store, live, refresher, now=lambda: NOW)
     rollouts = Rollouts(
-        changes, live, tallies, ready=lambda _: True, owner="me", now=lambda: 100.0
+        changes,
+        live,
+        tallies,
+        ready=lambda _: True,
+        owner="me",
+        clock=Clock(lambda: 100.0),
     )
     await refresher.refresh()
     try:
