@@ -173,7 +173,8 @@ async def add_kill(body: KillBody, desk: AtDesk, operator: Changer) -> dict[str,
     shown = _kills(present, persisted=persisted)
     try:
         if persisted:
-            heard = await desk.presence.heard(present.flags_version)
+            workers = [report.name for report in desk.leader.reports]
+            heard = await desk.presence.heard(present.flags_version, workers)
         else:
             heard = await desk.leader.heard()
     except StoreError:

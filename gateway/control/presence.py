@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import logging
 import time
+from collections.abc import Iterable
 from typing import Final
 
 import msgspec
@@ -71,15 +72,19 @@ class Presence:
                 async with asyncio.timeout(EVERY_SECONDS):
                     await self._woken.wait()
 
-    async def heard(self, version: int) -> Heard:
+    async def heard(self, version: int, there: Iterable[str] = ()) -> Heard:
         """Wait until all have a version in force, or no longer.
+
+        Args:
+            version: of the flag.
+            there: who is known to serve, and may not have announced itself yet.
 
         Raises:
             StoreError: nobody can be asked.
         """
         deadline = time.monotonic() + WAIT_SECONDS
         while True:
-            found = await self._tallies.announced()
+            found = dict.fromkeys(there, 0) | await self._tallies.announced()
             found[self.name] = self._live.stored.flags_version
             late = tuple(sorted(who for who, held in found.items() if held < version))
             if not late or time.monotonic() > deadline:

@@ -70,6 +70,13 @@ class Gateway:
                     return found
                 await asyncio.sleep(0.02)
 
+    async def complete(self, workers: int) -> None:
+        """Wait until so many workers are there."""
+        async with asyncio.timeout(WITHIN):
+            for index in range(workers):
+                while not await self.count("process_max_fds", worker=str(index)):
+                    await asyncio.sleep(0.02)
+
     async def ready(self, *refs: str) -> None:
         """Wait until adapters answer."""
 

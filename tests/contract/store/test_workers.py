@@ -40,6 +40,7 @@ def home(tmp_path: Path, url: str, fake_vllm: FakeVllm) -> Path:
 async def three(home: Path, fake_vllm: FakeVllm) -> AsyncIterator[Gateway]:
     """A gateway of three workers whose adapters are ready."""
     async with gateway(home) as running:
+        await running.complete(3)
         await running.ready(LORA, PREF)
         fake_vllm.quirks = Quirks(answer=lambda _: GOOD)
         yield running
@@ -147,6 +148,7 @@ async def test_a_kill_is_with_every_worker_while_the_store_is_dead(
         return  # the other store is a file: it dies with the machine
     redis: RedisServer = request.getfixturevalue("redis_server")
     async with gateway(home) as three:
+        await three.complete(3)
         await three.ready(LORA, PREF)
         fake_vllm.quirks = Quirks(answer=lambda _: GOOD)
         await three.flipped("lora")

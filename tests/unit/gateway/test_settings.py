@@ -68,7 +68,7 @@ def test_a_wrong_generator_in_the_environment_is_refused(tmp_path: Path) -> None
     [
         ("[gateway]\nworker = 2", "gateway", "worker"),
         ("[gateway]\nlisten = 8080", "gateway.listen", "str"),
-        ("[gateway]\nworkers = 4", "gateway.workers", "<= 1"),
+        ("[gateway]\nworkers = 0", "gateway.workers", ">= 1"),
         ("[engine]\nreplicas = []", "engine.replicas", "length"),
         ('[engine]\nreplicas = ["localhost"]', "engine.replicas[0]", "regex"),
         ('[engine]\nbase = "../x"', "engine.base", "@"),
