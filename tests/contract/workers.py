@@ -100,6 +100,16 @@ class Gateway:
             and all(each in line for each in wanted)
         )
 
+    async def counts(self, expected: float, name: str, **labels: str) -> None:
+        """Wait until a sum is as expected: a request is counted after its answer."""
+        found = -1.0
+        try:
+            async with asyncio.timeout(WITHIN):
+                while (found := await self.count(name, **labels)) != expected:
+                    await asyncio.sleep(0.02)
+        except TimeoutError:
+            assert found == expected, name
+
     @property
     def workers(self) -> dict[int, int]:
         """The processes of the workers by the order of their birth."""
