@@ -33,7 +33,7 @@ from gateway.api.completions import completions
 from gateway.api.feedback import feedback
 from gateway.api.front import DataPlane
 from gateway.api.meta import ALIVE, Probe, models
-from gateway.api.operators import operators
+from gateway.api.operators import named, operators
 from gateway.api.plane import Endpoint, Plane
 from gateway.control.orders import Orders
 from gateway.control.preflight import Ground
@@ -196,6 +196,7 @@ def _control_plane(settings: Settings, parts: Parts) -> FastAPI:
             fleet=parts.fleet,
             tenants=tuple(settings.tenants),
             surfaces=(*settings.surfaces, AUTO),
+            operators=tuple(name for name, _ in named(admin.key_sha256)),
         ),
         now=epoch,
     )

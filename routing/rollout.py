@@ -81,6 +81,8 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     deadline_seconds: Seconds = 7 * 86_400.0
     """From the start; then it holds and a person decides. Nothing passes by time."""
     promote: Literal["auto", "operator"] = "auto"
+    promoters: frozenset[str] = frozenset()
+    """Who may promote it by hand; everybody who may change things, if nobody is named."""
     shadow: Annotated[int, msgspec.Meta(ge=0, le=BUCKETS)] = 0
     """Basis points of the control's answers whose requests the candidate is asked as
     well, for nobody to see, on surfaces that allow it."""

@@ -49,6 +49,13 @@ class Tallies(Protocol):
         """Return what was counted at a stage."""
         ...
 
+    async def forget(self, rollout: str, stages: int) -> None:
+        """Forget which units were counted at the first stages; the counts stay.
+
+        For a rollout that is over: a unit that came once more would be counted again.
+        """
+        ...
+
     async def write(self, rollout: str, entry: Entry) -> None:
         """Write the record after the newest, or write the newest anew.
 

@@ -26,11 +26,17 @@ def operators(change: Iterable[str], read: Iterable[str]) -> Keys[Operator]:
     """
     holders: dict[str, Operator] = {}
     for entries, may_change in ((read, False), (change, True)):
-        for entry in entries:
-            name, _, digest = entry.rpartition("=")
-            # Who is in the audit log; eight hex digits tell keys apart, not open them.
-            holders[digest] = Operator(name or f"key-{digest[:8]}", may_change)
+        for name, digest in named(entries):
+            holders[digest] = Operator(name, may_change)
     return Keys(holders)
+
+
+def named(entries: Iterable[str]) -> Iterable[tuple[str, str]]:
+    """Who holds each key, as the audit log has it, and the key's digest."""
+    for entry in entries:
+        name, _, digest = entry.rpartition("=")
+        # Eight hex digits tell keys apart, and open nothing.
+        yield name or f"key-{digest[:8]}", digest
 
 
 def reader(request: Request) -> Operator:

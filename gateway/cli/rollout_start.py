@@ -55,6 +55,13 @@ def arguments(command: argparse.ArgumentParser) -> None:
     add("--shadow", type=float, metavar="P", help="per cent of requests to mirror")
     add("--without", action="append", default=[], choices=_MEASURES)
     add("--by-hand", action="store_true", help="a person promotes it")
+    add(
+        "--promoter",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="by hand, and by nobody else; repeatable",
+    )
     add("--plan", metavar="FILE", help="the whole plan as JSON instead")
     add(
         "--override", default="", metavar="REASON", help="although something is missing"
@@ -93,7 +100,8 @@ def planned(given: argparse.Namespace) -> dict[str, Any]:
         "surfaces": sorted(set(given.surface)),
         "gates": _gates(_bounds(given), given.without),
         "shadow": round((given.shadow or 0) * 100),
-        "promote": "operator" if given.by_hand else "auto",
+        "promote": "operator" if given.by_hand or given.promoter else "auto",
+        "promoters": sorted(set(given.promoter)),
     }
     if given.steps is not None or given.units is not None or given.minutes is not None:
         plan["steps"] = _steps(given.steps or "5,25,50", given.units, given.minutes)

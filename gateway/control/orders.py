@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 import msgspec
 
 from gateway.control.changes import Changes, Who
-from gateway.control.preflight import Ground, impossible, missing
-from gateway.errors import BadRequest, NotFound, StateConflict
+from gateway.control.preflight import Ground, impossible, missing, taken
+from gateway.errors import BadRequest, NotAllowed, NotFound, StateConflict
 from routing.errors import RolloutError
 from routing.rollout import Pause, Plan, Rollout
 
@@ -52,7 +52,14 @@ class Orders(msgspec.Struct, frozen=True):
         if lacks:
             what = f"rollout.start.overridden {made.id}"
             who = Who(who.name, f"{who.why} [{made.overridden}]".strip())
-        return await self.changes.rollout(lambda _: made, who, what)
+
+        def edit(held: Mapping[str, Rollout]) -> Rollout:
+            # Another operator may have been quicker since the look above.
+            if others := taken(plan, held):
+                raise StateConflict(f"this cannot be rolled out: {'; '.join(others)}")
+            return made
+
+        return await self.changes.rollout(edit, who, what)
 
     async def pause(self, id_: str, who: Who) -> Rollout:
         """Hold a rollout where it is; harm still rolls it back."""
@@ -67,10 +74,14 @@ class Orders(msgspec.Struct, frozen=True):
         """Give the whole scope to the candidate.
 
         Raises:
+            NotAllowed: the plan names others.
             StateConflict: not every gate has passed, and no reason was given.
         """
 
         def edit(held: Rollout) -> Rollout:
+            if held.plan.promoters and who.name not in held.plan.promoters:
+                may = ", ".join(sorted(held.plan.promoters))
+                raise NotAllowed(f"{id_} is promoted by {may}, not by {who.name}")
             proved = held.pause is not None and held.pause.kind == "promote"
             if not proved and not override:
                 raise StateConflict(

@@ -1,6 +1,6 @@
 """What has to be there before a rollout may start; what is missing is said, all at once."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from typing import Final
 
 import msgspec
@@ -12,7 +12,7 @@ from gateway.fleet import Fleet
 from gateway.live import Live, Present
 from routing.decision import Query
 from routing.resolve import compile_flags
-from routing.rollout import RUNNING, Plan
+from routing.rollout import RUNNING, Plan, Rollout
 from routing.rules import RolloutRule, Target
 
 MOST_SAID: Final = 5
@@ -28,6 +28,7 @@ class Ground(msgspec.Struct, frozen=True):
         fleet: what is ready where.
         tenants: every tenant that there is.
         surfaces: every surface that there is.
+        operators: everybody who may change things.
     """
 
     live: Live
@@ -35,6 +36,7 @@ class Ground(msgspec.Struct, frozen=True):
     fleet: Fleet
     tenants: tuple[str, ...]
     surfaces: tuple[str, ...]
+    operators: tuple[str, ...] = ()
 
 
 def ready(fleet: Fleet, target: Target) -> bool:
@@ -56,21 +58,26 @@ def missing(plan: Plan, ground: Ground) -> tuple[str, ...]:
 def impossible(plan: Plan, ground: Ground) -> tuple[str, ...]:
     """Return what no reason can make good: the comparison would not be one."""
     present = ground.live.stored
-    rule = RolloutRule("new", plan.candidate, plan.control, plan.tenants, plan.surfaces)
     found = [
-        f"{rollout.id} runs in part of that scope; end it first"
-        for rollout in present.rollouts.values()
-        if rollout.phase in RUNNING and rollout.rule.overlaps(rule)
-    ]
-    found += [
         f"there is no {kind} {name!r}"
         for kind, named, known in (
             ("tenant", plan.tenants, ground.tenants),
             ("surface", plan.surfaces, ground.surfaces),
+            ("operator", plan.promoters, ground.operators),
         )
         for name in sorted(named - set(known))
     ]
-    return (*found, *_otherwise(plan, ground, present))
+    return (*taken(plan, present.rollouts), *found, *_otherwise(plan, ground, present))
+
+
+def taken(plan: Plan, rollouts: Mapping[str, Rollout]) -> tuple[str, ...]:
+    """Return which of the rollouts have part of a plan's scope."""
+    rule = RolloutRule("new", plan.candidate, plan.control, plan.tenants, plan.surfaces)
+    return tuple(
+        f"{rollout.id} runs in part of that scope; end it first"
+        for rollout in rollouts.values()
+        if rollout.phase in RUNNING and rollout.rule.overlaps(rule)
+    )
 
 
 def _lacks(target: Target, ground: Ground) -> Iterable[str]:

@@ -33,6 +33,9 @@ LOOK_SECONDS: Final = 1.0
 LEASE_SECONDS: Final = 5.0
 """How long another gateway waits after the last look of the one that steps."""
 
+FORGET_SECONDS: Final = 86_400.0
+"""After its end a rollout's units are no longer told apart: nothing is on its way."""
+
 JUMP_SECONDS: Final = 1.0
 """From here on a clock has jumped; below, it is being set right slowly."""
 
@@ -91,6 +94,7 @@ class Rollouts:
         self._now, self._steady = clock
         self._offsets: dict[str, float] = {}
         """By rollout, how far the wall clock was ahead of the other one."""
+        self._forgotten: set[str] = set()
         self.looks: dict[str, Record] = {}
         """The newest look at each that runs, if it is this process that looks."""
         self.mine = False
@@ -128,6 +132,7 @@ class Rollouts:
         for rollout in tuple(rollouts.values()):
             try:
                 await self._tend(rollout)
+                await self._forget(rollout)
             except (StoreError, GatewayError) as error:
                 _LOG.warning("rollout %s waits: %s", rollout.id, error)
 
@@ -166,6 +171,12 @@ class Rollouts:
         await self._write(rollout, rollout.shifted(jump), why)
         self._offsets[rollout.id] = offset
         return True
+
+    async def _forget(self, rollout: Rollout) -> None:
+        over = rollout.phase not in RUNNING and rollout.id not in self._forgotten
+        if over and self._now() - rollout.entered > FORGET_SECONDS:
+            await self._tallies.forget(rollout.id, rollout.stage + 1)
+            self._forgotten.add(rollout.id)
 
     async def _cleared(self, rollout: Rollout) -> None:
         staging = rollout.after("cleared", self._now())

@@ -76,6 +76,7 @@ _LIVING: Final = f"{SPACE}:announced"
 
 class _Client(Protocol):
     def register_script(self, script: str) -> Script: ...
+    async def unlink(self, *names: str) -> int: ...
     async def hgetall(self, name: str) -> Mapping[bytes, bytes]: ...
     async def lrange(self, name: str, start: int, end: int) -> list[bytes]: ...
     async def llen(self, name: str) -> int: ...
@@ -120,6 +121,12 @@ class RedisTallies:
             raise Corrupt(
                 f"redis: the counts of {rollout} are not ours ({error})"
             ) from error
+
+    async def forget(self, rollout: str, stages: int) -> None:
+        """See the port."""
+        names = [f"{_name(rollout)}:{stage}:units" for stage in range(stages)]
+        async with self._link.call():
+            await self._client.unlink(*names)
 
     async def write(self, rollout: str, entry: Entry) -> None:
         """See the port."""

@@ -71,6 +71,10 @@ class SqliteTallies:
         """See the port."""
         return await self._lane.run(lambda db: _stage(db, rollout, stage))
 
+    async def forget(self, rollout: str, stages: int) -> None:
+        """See the port."""
+        await self._lane.run(lambda db: _forget(db, rollout, stages))
+
     async def write(self, rollout: str, entry: Entry) -> None:
         """See the port."""
         await self._lane.run(lambda db: _write(db, rollout, entry))
@@ -86,8 +90,9 @@ class SqliteTallies:
 
     async def announce(self, who: str, version: int, seconds: float) -> None:
         """See the port."""
-        until = time.monotonic() + seconds
-        await self._lane.run(lambda db: _announce(db, who, version, until))
+        now = time.monotonic()
+        until = now + seconds
+        await self._lane.run(lambda db: _announce(db, who, version, now, until))
 
     async def announced(self) -> dict[str, int]:
         """See the port."""
@@ -124,6 +129,13 @@ def _stage(db: sqlite3.Connection, rollout: str, stage: int) -> Stage:
         (rollout, stage),
     )
     return stage_of(dict(rows))
+
+
+def _forget(db: sqlite3.Connection, rollout: str, stages: int) -> None:
+    with writing(db):
+        db.execute(
+            "DELETE FROM counted WHERE rollout = ? AND stage < ?", (rollout, stages)
+        )
 
 
 def _write(db: sqlite3.Connection, rollout: str, entry: Entry) -> None:
@@ -165,14 +177,21 @@ def _hold(
         return True
 
 
-def _announce(db: sqlite3.Connection, who: str, version: int, until: float) -> None:
-    db.execute(
-        "INSERT OR REPLACE INTO announced VALUES (?, ?, ?)", (who, version, until)
-    )
+def _announce(
+    db: sqlite3.Connection, who: str, version: int, now: float, until: float
+) -> None:
+    with writing(db):
+        # what was announced before the machine's last start may end far ahead
+        db.execute(
+            "DELETE FROM announced WHERE until <= ? OR until >= ?",
+            (now, now + _LONGEST),
+        )
+        db.execute(
+            "INSERT OR REPLACE INTO announced VALUES (?, ?, ?)", (who, version, until)
+        )
 
 
 def _announced(db: sqlite3.Connection, now: float) -> dict[str, int]:
-    # what a machine announced before its last start may end far ahead
     rows = db.execute(
         "SELECT who, version FROM announced WHERE until > ? AND until < ?",
         (now, now + _LONGEST),

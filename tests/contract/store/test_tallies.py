@@ -70,6 +70,19 @@ async def test_that_a_unit_was_given_counts_once_and_apart_from_its_outcome(
     assert (found.assigned, found.units) == (1, 1)
 
 
+async def test_units_that_are_forgotten_leave_their_counts(tallies: Tallies) -> None:
+    for rollout, stage in (("ro-1", 0), ("ro-1", 1), ("ro-1", 2), ("ro-2", 0)):
+        await tallies.count(rollout, [Counted(stage, unit(1), SEEN)])
+    await tallies.forget("ro-1", 2)
+    await tallies.forget("ro-3", 2)  # which there is not
+    once, twice = Stage().plus([SEEN]), Stage().plus([SEEN, SEEN])
+    assert await tallies.stage("ro-1", 1) == once
+    for rollout, stage in (("ro-1", 0), ("ro-1", 1), ("ro-1", 2), ("ro-2", 0)):
+        await tallies.count(rollout, [Counted(stage, unit(1), SEEN)])
+    assert await tallies.stage("ro-1", 0) == await tallies.stage("ro-1", 1) == twice
+    assert await tallies.stage("ro-1", 2) == await tallies.stage("ro-2", 0) == once
+
+
 async def test_stages_and_rollouts_count_apart(tallies: Tallies) -> None:
     for rollout, stage in (("ro-1", 1), ("ro-1", 2), ("ro-2", 1)):
         await tallies.count(rollout, [Counted(stage, unit(1), SEEN)])

@@ -127,6 +127,8 @@ def test_the_arguments_make_the_plan() -> None:
         "ttft: harm 8 instead of 1.2, good 10 instead of 1.5",
     )
     assert made.promote == "operator"
+    assert plan(CANDIDATE, "--promoter", "bob").promoters == {"bob"}
+    assert plan(CANDIDATE, "--promoter", "bob").promote == "operator"
 
 
 def test_a_shadow_brings_its_gate() -> None:

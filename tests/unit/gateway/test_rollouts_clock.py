@@ -132,6 +132,24 @@ async def test_who_takes_over_with_a_slow_clock_waits_no_longer_than_the_step(
     assert world.rollout.phase == "ramp"
 
 
+async def test_units_of_a_rollout_that_is_over_are_forgotten_after_a_day(
+    world: World,
+) -> None:
+    async def units() -> int:
+        again = Counted(
+            1, unit_digest("acme", "candidate"), Outcome("candidate", ok=True)
+        )
+        await world.tallies.count("ro-1", [again])
+        return (await world.tallies.stage("ro-1", 1)).candidate.units
+
+    over = world.rollout.after("rolled_back", world.wall, why="a test")
+    await world.changes.rollout(lambda _: over, Who("alice"), "rollout.rollback")
+    await world.passes(DAY - 60)
+    assert await units() == 1
+    await world.passes(120)
+    assert await units() == 2
+
+
 async def test_a_jump_is_in_the_audit_log(world: World) -> None:
     world.wall += 90
     await world.look()

@@ -105,6 +105,9 @@ class DyingTallies:
     async def stage(self, rollout: str, stage: int) -> Stage:
         return await self._tallies.stage(rollout, stage)
 
+    async def forget(self, rollout: str, stages: int) -> None:
+        await self._tallies.forget(rollout, stages)
+
     async def write(self, rollout: str, entry: Entry) -> None:
         self._fuse.burn()
         await self._tallies.write(rollout, entry)
