@@ -31,6 +31,7 @@ BACKOFF: Final = Backoff(pauses=(0.0, 0.5, 1.0, 2.0, 4.0), healthy_after=10.0)
 """A worker is wanted back at once, the first time."""
 
 _BACKLOG: Final = 2048
+_LONGEST_PATH: Final = 70
 _TICK: Final = 1.0
 _LATE: Final = 10.0
 """Seconds on top of a worker's own grace before it is killed."""
@@ -111,7 +112,7 @@ def run(
         except OSError as error:
             sys.stderr.write(f"wastegate: cannot listen on {address}: {error}\n")
             return 1
-    directory = Path(tempfile.mkdtemp(prefix="wastegate-"))
+    directory = Path(tempfile.mkdtemp(prefix="wastegate-", dir=_meeting_place()))
     signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
     # What is there by now is shared by the workers as long as nobody writes to it.
     gc.freeze()
@@ -183,6 +184,12 @@ def _lived(place: Place, work: Work, tie: Callable[[], None]) -> int:
     finally:
         sys.stdout.flush()
         sys.stderr.flush()
+
+
+def _meeting_place() -> str:
+    """Where the workers' directory goes: a socket's path has 107 bytes."""
+    given = tempfile.gettempdir()
+    return given if len(os.fsencode(given)) <= _LONGEST_PATH else "/tmp"  # noqa: S108 -- mkdtemp makes a private directory in it
 
 
 def _listening(address: str) -> socket.socket:
