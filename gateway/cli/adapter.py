@@ -63,7 +63,8 @@ class Adapter(msgspec.Struct, frozen=True):
     """One adapter, where it should be and where it is."""
 
     ref: str
-    digest: str
+    digest: str | None
+    """None if it is wanted and not registered."""
     desired: str
     bound_to: tuple[str, ...] = ()
     replicas: tuple[Replica, ...] = ()

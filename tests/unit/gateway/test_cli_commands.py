@@ -176,6 +176,11 @@ def test_adapters_are_listed_with_their_states(run: Run) -> None:
         assert part in out
 
 
+def test_an_adapter_that_is_wanted_and_not_registered_is_listed(run: Run) -> None:
+    code, out, _ = run("adapter", "list")
+    assert (code, "lost@v1" in out) == (0, True)
+
+
 def test_a_mounted_adapter_is_shown(run: Run) -> None:
     code, out, _ = run("adapter", "mount", "tune@v1", "--why", "new", "--json")
     assert code == 0

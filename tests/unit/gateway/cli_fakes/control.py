@@ -112,7 +112,8 @@ class Control:
             "bound_to": ["lora"],
             "replicas": [replica],
         }
-        return 200, {"adapters": [adapter]}
+        lost = {"ref": "lost@v1", "digest": None, "desired": "mounted", "replicas": []}
+        return 200, {"adapters": [adapter, lost]}
 
     def post_adapters(self, rest: str, body: Any, if_match: str) -> tuple[int, Any]:
         if body["ref"] != "tune@v1":
