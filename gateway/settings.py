@@ -119,8 +119,8 @@ class Surface(Section, frozen=True):
     to see. It costs generations, and asking twice has to be without effect: opt-in."""
     probes: str | None = None
     """JSONL of questions with their right answers, in the form of the training data,
-    relative to the file that names it. Rollouts ask their candidate each of them once a
-    step; without, the gates `refusals` and `accuracy` can prove nothing."""
+    relative to the file that names it. Rollouts ask their candidate each of them once,
+    each step its share; without, the gates `refusals` and `accuracy` can prove nothing."""
 
 
 class Tenant(Section, frozen=True):

@@ -1,8 +1,9 @@
 """Labelled questions that a rollout's candidate is asked at each step.
 
 Whether it refuses what it should, and cites what it should, no traffic can tell: nobody
-knows the right answer there. A question counts once a step, since the same question
-gets the same answer; more evidence needs more questions.
+knows the right answer there. The same question gets the same answer, so each counts
+once in a rollout: every step brings its own share of them, and more evidence needs more
+questions.
 """
 
 import asyncio
@@ -22,6 +23,10 @@ from routing.tally import Outcome
 from structured.prompt import AssistInput
 
 _LOG: Final = logging.getLogger("wastegate")
+
+STAGE: Final = 1
+"""What all of them are counted under, the first step: a question that another process
+has asked at an earlier step is no second trial."""
 
 PAUSE_SECONDS: Final = 1.0
 """Between two questions: one at a time, so that they take no client's place."""
@@ -85,7 +90,7 @@ class Probing:
         self._ask = ask
         self._probes = probes
         self._mine = mine
-        self._asked: set[tuple[str, int, str]] = set()
+        self._asked: set[tuple[str, str]] = set()
 
     async def run(self) -> None:
         """Ask one question after the other, until cancelled."""
@@ -114,13 +119,15 @@ class Probing:
         for surface, probes in self._probes.items():
             if rollout.plan.surfaces and surface not in rollout.plan.surfaces:
                 continue
-            for probe in probes:
-                if (rollout.id, rollout.stage, probe.id) not in self._asked:
+            steps = len(rollout.plan.steps)
+            for number, probe in enumerate(probes):
+                due = number % steps <= rollout.step
+                if due and (rollout.id, probe.id) not in self._asked:
                     yield surface, probe
 
     async def _put(self, rollout: Rollout, surface: str, probe: Probe) -> None:
         said = await self._ask(surface, rollout.plan.candidate, probe.input)
         unit = unit_digest(surface, probe.id)
-        counted = Counted(rollout.stage, unit, scored(probe, said))
+        counted = Counted(STAGE, unit, scored(probe, said))
         await self._tallies.count(rollout.id, [counted])
-        self._asked.add((rollout.id, rollout.stage, probe.id))
+        self._asked.add((rollout.id, probe.id))

@@ -12,9 +12,9 @@ from gateway.host.config import StackConfig
 from gateway.host.errors import StepFailedError
 from gateway.host.layout import Layout
 
-COUNT: Final = 60
-"""One a second while a step lasts; twenty right answers are evidence at the bounds that
-the gates have by default."""
+COUNT: Final = 120
+"""Every step of a rollout asks its share; nineteen right answers in a row are evidence
+at the bounds that the gates have by default."""
 
 _SEED: Final = 11
 """Another one than the evals' default, for other questions."""

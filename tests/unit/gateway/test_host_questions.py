@@ -29,7 +29,7 @@ def test_the_gateway_reads_them_and_they_know_refusals_and_citations(
     layout: Layout, config: StackConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
-    assert questions.ensure(layout, config).startswith("60 questions")
+    assert questions.ensure(layout, config).startswith("120 questions")
     surface = Surface(schema="a.json", probes=str(layout.questions))
     probes = probe_sets(Settings(surfaces={"assist": surface}))["assist"]
     assert len(probes) == questions.COUNT

@@ -117,8 +117,10 @@ async def test_a_candidate_that_answers_probes_well_is_promoted(
     found, kept = await begun(configured, tmp_path, fake_vllm, well_behaved)
     assert found["phase"] == "promoted"
     probes = [stage.probes for stage in kept[-1].sight.stages]
-    assert probes[0].units == 0
-    assert all(each.units <= 40 for each in probes)
+    assert [each.units for each in (probes[0], *probes[2:])] == [0, 0]
+    assert 20 < probes[1].units <= 40  # each once, however many steps
+    first = [each.sight.stages[1] for each in kept if each.before.step == 0]
+    assert all(each.probes.units <= 20 for each in first)  # its share
     assert sum(each.refusals.failures for each in probes) == 0
     assert {record.before.plan.candidate.model for record in kept} == {LORA}
 
