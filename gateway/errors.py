@@ -111,6 +111,10 @@ class UpstreamError(GatewayError):
     status, code, type = 502, "upstream_error", "upstream_error"
 
 
+class UpstreamLost(UpstreamError):
+    """The replica cannot be reached, or has broken off; another one may answer."""
+
+
 class OutputInvalid(GatewayError):
     """The output does not fit its schema and cannot be repaired honestly."""
 

@@ -66,8 +66,8 @@ class Member:
     """One replica as the gateway sees it."""
 
     __slots__ = (
-        *("elsewhere", "ghosts", "in_flight", "looked", "observed", "replica"),
-        *("slots", "woken"),
+        *("doubted", "elsewhere", "ghosts", "in_flight", "late", "looked"),
+        *("observed", "replica", "slots", "woken"),
     )
 
     def __init__(self, replica: Replica) -> None:
@@ -75,6 +75,10 @@ class Member:
         self.observed = Observed(alive=False, boot_epoch=0.0, models=frozenset())
         self.looked = False
         """Whether anybody has looked yet."""
+        self.doubted = False
+        """A request has lost it since the last look; others are asked first."""
+        self.late = 0
+        """Looks in a row that were not answered in time."""
         self.slots: dict[str, Slot] = {}
         self.in_flight = 0
         self.elsewhere = 0
@@ -197,6 +201,11 @@ class Fleet:
             slot.take(Event.NOT_SEEN, "the engine did not know the name")
             lease.member.woken.set()
 
+    def lost(self, lease: Lease) -> None:
+        """The replica broke off: ask others first until it was looked at."""
+        lease.member.doubted = True
+        lease.member.woken.set()
+
     def states(self, ref: str) -> Mapping[str, Slot]:
         """An adapter's slot by replica URL."""
         return {m.replica.url: m.slots[ref] for m in self.members if ref in m.slots}
@@ -226,7 +235,7 @@ class Fleet:
             if member is None:
                 continue
             member.observed, member.ghosts = told.observed, told.ghosts
-            member.looked = True
+            member.looked, member.doubted = True, False
             for ref, each in told.slots.items():
                 slot = member.slot(ref)
                 slot.state, slot.reason = each.state, each.reason
@@ -258,7 +267,7 @@ class Fleet:
         return alive
 
     def _least(self, members: list[Member]) -> Member:
-        member = min(members, key=lambda m: m.in_flight)
-        if member.in_flight >= self._max_in_flight:
+        free = [m for m in members if m.in_flight < self._max_in_flight]
+        if not free:
             raise Overloaded("all replicas are full; try again in a second")
-        return member
+        return min(free, key=lambda m: (m.doubted, m.in_flight))

@@ -57,6 +57,9 @@ class Leader:
         self._orders = Orders(secrets.token_hex(8), 0, Unheard(), ())
         self._reports: dict[int, tuple[Report, float]] = {}
         self._begun = False
+        self._doubted = False
+        """Another worker has lost a replica or an adapter: it is told again what is so,
+        even if nothing has changed, since it goes by its own doubt until then."""
         self._news = asyncio.Event()
 
     @property
@@ -90,8 +93,12 @@ class Leader:
         before = self._orders
         if not replicas:  # before they were looked at there is nothing to go by
             return
-        if (before.unheard, before.replicas) == (unheard, replicas):
+        if not self._doubted and (before.unheard, before.replicas) == (
+            unheard,
+            replicas,
+        ):
             return
+        self._doubted = False
         number = before.number + 1
         self._orders = Orders(before.life, number, unheard, replicas)
         self._tell(self._others)
@@ -150,6 +157,7 @@ class Leader:
         if not isinstance(message, Report):
             return
         self._news.set()
+        self._doubted |= message.look
         before = self._reports.get(message.worker)
         self._reports[message.worker] = (message, time.monotonic())
         self._fleet.elsewhere([report.uses for report in self.reports])

@@ -29,6 +29,11 @@ _LAST_RETRY: Final = 60.0
 """Seconds between two loads of an adapter that a replica refused; doubles."""
 
 
+LATE_LOOKS: Final = 3
+"""So many looks in a row have to go unanswered before a replica is out: on few cores an
+engine that is busy is late now and then. One that is not reachable is out at once."""
+
+
 class Reconciler:
     """Tends all replicas.
 
@@ -123,7 +128,7 @@ class Reconciler:
     async def turn(self, member: Member) -> None:
         """Look at a replica once, and do what can begin now."""
         self._saw(member, await member.replica.observe())
-        if not member.alive:
+        if not member.alive or member.late:
             return
         for step in self._plan(member):
             slot = member.slot(step.ref)
@@ -132,8 +137,12 @@ class Reconciler:
             await self._carry[step.action](member, slot, step.ref)
 
     def _saw(self, member: Member, look: Look) -> None:
-        before, member.observed = member.observed, look
         member.looked = True
+        member.late = member.late + 1 if look.late else 0
+        if 0 < member.late < LATE_LOOKS and member.alive:
+            return  # busy, as far as anybody knows
+        member.doubted = False
+        before, member.observed = member.observed, look
         if not look.alive:
             # Slots keep their state: nobody is routed to a replica that is down, and
             # whether it forgot anything is told by the epoch it comes back with.

@@ -18,7 +18,7 @@ from typing import Final, Self, cast
 import httptools
 from yarl import URL
 
-from gateway.errors import UpstreamError
+from gateway.errors import UpstreamError, UpstreamLost
 
 KEEP_ALIVE: Final = 4.0
 """Seconds that an idle connection is kept. vLLM's server closes it after 5: a client
@@ -239,7 +239,7 @@ class Pool:
                     lambda: Connection(self), self._host, self._port, ssl=self._tls
                 )
         except OSError as error:
-            raise UpstreamError(
+            raise UpstreamLost(
                 "the engine cannot be reached; is it running?"
             ) from error
         self._all.add(made)

@@ -36,6 +36,8 @@ class Observed(msgspec.Struct, frozen=True):
     """`process_start_time_seconds`: another value means that it forgot its adapters."""
     models: frozenset[str]
     """Names in the engine's registry; says nothing about residency."""
+    late: bool = False
+    """It is not alive as far as it has not answered in time: busy, or stuck."""
 
 
 class Replica(Protocol):

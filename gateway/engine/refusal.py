@@ -17,6 +17,7 @@ from gateway.errors import (
     GatewayError,
     Overloaded,
     UpstreamError,
+    UpstreamLost,
     UpstreamTimeout,
 )
 
@@ -122,11 +123,11 @@ def translated(error: BaseException, limit: Limit | None = None) -> GatewayError
     if limit is not None:
         return limit.passed()
     if isinstance(error, BrokenError):
-        return UpstreamError(str(error))
+        return UpstreamLost(str(error))
     if isinstance(error, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError):
-        return UpstreamError("the engine cannot be reached; is it running?")
+        return UpstreamLost("the engine cannot be reached; is it running?")
     if isinstance(error, aiohttp.ServerDisconnectedError | ConnectionError):
-        return UpstreamError("the engine closed the connection before its answer ended")
+        return UpstreamLost("the engine closed the connection before its answer ended")
     if isinstance(error, aiohttp.ClientPayloadError):
         return UpstreamError("the engine's answer broke off before its end")
     return UpstreamError(

@@ -20,7 +20,7 @@ from gateway.engine.connection import KEEP_ALIVE, Connection, Pool
 from gateway.engine.port import Observed, Timeouts
 from gateway.engine.refusal import FOREIGN, Limit, refused, said, translated
 from gateway.engine.stream import HTTP_OK, Limits, Stream, read_whole
-from gateway.errors import BadRequest, GatewayError, UpstreamError
+from gateway.errors import BadRequest, GatewayError, UpstreamError, UpstreamTimeout
 
 OBSERVE_SECONDS: Final = 2.0
 LOAD_SECONDS: Final = 30.0
@@ -30,6 +30,7 @@ _EPOCH: Final = re.compile(
     rb"^process_start_time_seconds(?:\{[^}]*\})? (\S+)", re.MULTILINE
 )
 _DOWN: Final = Observed(alive=False, boot_epoch=0.0, models=frozenset())
+_LATE: Final = Observed(alive=False, boot_epoch=0.0, models=frozenset(), late=True)
 
 
 class _Card(msgspec.Struct, frozen=True):
@@ -117,7 +118,9 @@ class VllmReplica:
         try:
             async with asyncio.timeout(self._observe_limit.seconds):
                 return await self._look()
-        except (GatewayError, TimeoutError, msgspec.DecodeError, ValueError):
+        except (UpstreamTimeout, TimeoutError):
+            return _LATE
+        except (GatewayError, msgspec.DecodeError, ValueError):
             return _DOWN
 
     async def load(self, name: str, path: Path) -> None:

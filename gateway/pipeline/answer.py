@@ -13,7 +13,6 @@ from typing import Final, Literal, cast
 import msgspec
 
 from gateway.errors import (
-    AdapterUnavailable,
     BadRequest,
     GatewayError,
     OutputInvalid,
@@ -29,7 +28,7 @@ from gateway.pipeline.call import (
     ResponseFormat,
 )
 from gateway.pipeline.generate import Output, Question, generate
-from gateway.pipeline.route import Router
+from gateway.pipeline.route import ELSEWHERE, Router
 from gateway.pipeline.trace import Attempt, AttemptKind, Trace
 from structured.aliases import Aliases
 from structured.check import check
@@ -70,11 +69,12 @@ async def answer(router: Router, call: Call, trace: Trace) -> Answer:
     """
     try:
         return await _leased(router, call, trace)
-    except AdapterUnavailable:
+    except ELSEWHERE:
         if trace.upstream == 0.0:
             raise
-        # The engine had forgotten the adapter. Once more: another replica may have
-        # it, and the tenant's policy may allow the base.
+        # The engine had forgotten the adapter, or is gone. Once more: another replica
+        # may answer, and the tenant's policy may allow the base.
+        trace.again()
         return await _leased(router, call, trace)
 
 

@@ -13,7 +13,7 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Final
 
-from gateway.errors import AdapterUnavailable, UpstreamTimeout
+from gateway.errors import UpstreamTimeout
 from gateway.fleet import Lease
 from gateway.pipeline.answer import (
     Answer,
@@ -25,7 +25,7 @@ from gateway.pipeline.answer import (
 )
 from gateway.pipeline.call import Call
 from gateway.pipeline.generate import Piece, gathered, pieces
-from gateway.pipeline.route import Router
+from gateway.pipeline.route import ELSEWHERE, Router
 from gateway.pipeline.trace import Attempt, Trace
 from structured.outcome import Accepted, Rejected
 from structured.viable import Viable
@@ -68,10 +68,11 @@ async def live(
                     async for part in parts:
                         begun = True
                         yield part
-        except AdapterUnavailable:
-            # Once more, if it was the engine that did not know the adapter.
+        except ELSEWHERE:
+            # Once more, if it was the engine that did not know the adapter or is gone.
             if begun or not tries or trace.upstream == 0.0:
                 raise
+            trace.again()
         else:
             return
 

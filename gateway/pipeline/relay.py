@@ -7,10 +7,10 @@ from typing import Final
 
 import msgspec
 
-from gateway.errors import AdapterUnavailable, UpstreamError
+from gateway.errors import UpstreamError
 from gateway.pipeline.call import Call, upstream_body
 from gateway.pipeline.generate import Chunk, Usage, decode_chunk
-from gateway.pipeline.route import Router
+from gateway.pipeline.route import ELSEWHERE, Router
 from gateway.pipeline.trace import Trace
 
 
@@ -43,9 +43,10 @@ async def complete(router: Router, call: Call, trace: Trace) -> bytes:
     """
     try:
         return await _complete(router, call, trace)
-    except AdapterUnavailable:
+    except ELSEWHERE:
         if trace.upstream == 0.0:
             raise
+        trace.again()
         return await _complete(router, call, trace)
 
 
@@ -88,10 +89,11 @@ async def relay(router: Router, call: Call, trace: Trace) -> AsyncGenerator[Even
                 async for event in events:
                     begun = True
                     yield event
-        except AdapterUnavailable:
-            # Once more, if it was the engine that did not know the adapter.
+        except ELSEWHERE:
+            # Once more, if it was the engine that did not know the adapter or is gone.
             if begun or not tries or trace.upstream == 0.0:
                 raise
+            trace.again()
         else:
             return
 

@@ -7,7 +7,7 @@ from typing import Final
 
 import msgspec
 
-from gateway.errors import AdapterUnavailable, BadRequest
+from gateway.errors import AdapterUnavailable, BadRequest, UpstreamLost
 from gateway.fleet import Fleet, Lease
 from gateway.live import Live
 from gateway.pipeline.call import Call
@@ -18,6 +18,11 @@ from routing.rules import Generator
 
 FALLBACK: Final = "; fallback=adapter_unavailable"
 
+
+ELSEWHERE: Final = (AdapterUnavailable, UpstreamLost)
+"""Errors after which another replica may answer, if nothing has gone out: it did not
+know the adapter, or was lost. Once, so that a request that kills a replica kills two at
+most."""
 
 Assigned = Callable[[Membership, str, str], None]
 """Told of a membership, its tenant and its unit."""
@@ -62,6 +67,9 @@ class Router(msgspec.Struct, frozen=True):
                 # The engine restarted and forgot it. Without this, each request
                 # until the next look at the replica would meet the same 404.
                 self.fleet.forgotten(lease)
+                raise
+            except UpstreamLost:
+                self.fleet.lost(lease)
                 raise
 
     def _decided(self, call: Call) -> Decision:

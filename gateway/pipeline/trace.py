@@ -76,6 +76,10 @@ class Trace:
         if self.ttft is None:
             self.ttft = time.perf_counter() - self.started
 
+    def again(self) -> None:
+        """Another replica is asked: nothing of the first one's answer has gone out."""
+        self.ttft = None
+
     def used(self, prompt_tokens: int, completion_tokens: int) -> None:
         """Add what an exchange with the engine used; a re-ask adds to the first."""
         self.prompt_tokens += prompt_tokens

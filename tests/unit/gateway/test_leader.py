@@ -149,6 +149,20 @@ async def test_what_changes_is_not_settled_before_it_is_confirmed(both: Both) ->
     assert not both.other.fleet.ready("a@v1")
 
 
+async def test_what_another_worker_doubts_is_told_again_though_nothing_has_changed(
+    both: Both,
+) -> None:
+    with both.other.fleet.lease("a@v1") as lease:
+        both.other.fleet.forgotten(lease)
+        both.other.fleet.lost(lease)
+    assert not both.other.fleet.ready("a@v1")
+    woken = both.first.woken
+    await until(lambda: both.first.woken > woken)
+    both.leader.publish()
+    await until(lambda: both.other.fleet.ready("a@v1"))
+    assert not both.other.member.doubted
+
+
 async def test_a_new_leader_takes_over_what_the_others_hold(both: Both) -> None:
     both.first.live.kill(Kill("tenant", "acme"))
     await both.leader.heard()

@@ -112,7 +112,12 @@ class Control:
             "bound_to": ["lora"],
             "replicas": [replica],
         }
-        lost = {"ref": "lost@v1", "digest": None, "desired": "mounted", "replicas": []}
+        lost: dict[str, Any] = {
+            "ref": "lost@v1",
+            "digest": None,
+            "desired": "mounted",
+            "replicas": [],
+        }
         return 200, {"adapters": [adapter, lost]}
 
     def post_adapters(self, rest: str, body: Any, if_match: str) -> tuple[int, Any]:
