@@ -7,6 +7,7 @@ stalls: how long bad days hold other clients up; docs/stalls.md.
 gates: how often a rollout's gates are wrong, and how soon right; docs/gates.md.
 flips: how soon a flag's change is everywhere; docs/flips.md.
 canary: on a running stack, a rollout from its start to its end; docs/canary.md.
+cycles: adapters that come and go under load, on a vLLM of its own; docs/cycles.md.
 record: puts the canary's record at the end of docs/results.md.
 kills: what is lost when writers of the flag are killed; docs/kills.md.
 modes: on a running vLLM, verdicts of the base model by mode; docs/verdicts.md.
@@ -27,6 +28,7 @@ from typing import Final
 
 from bench import (
     canary,
+    cycles,
     flips,
     gates,
     kills,
@@ -81,6 +83,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--phase", type=float, default=90, help="seconds a phase of swap [%(default)s]")
     add("--engine", default="http://127.0.0.1:8000", help="vLLM of modes [%(default)s]")
     add("--questions", type=int, default=100, help="of modes [%(default)s]")
+    add("--cycles", type=int, default=500, help="of cycles [%(default)s]")
     add("--seed", type=int, default=2026, help="of structured and gates [%(default)s]")
     add("--repeat", type=int, default=5, help="of a micro-benchmark [%(default)s]")
     return parser
@@ -141,6 +144,7 @@ _RUNS: Final[Mapping[str, Callable[[argparse.Namespace], int]]] = {
     "swap": _swap,
     "canary": lambda _: canary.main(access(os.environ)),
     "record": lambda _: record.main(),
+    "cycles": lambda options: cycles.main(options.cycles),
     "flips": lambda _: flips.main(),
     "kills": lambda _: kills.main(),
     "gates": lambda options: gates.main(options.seed),

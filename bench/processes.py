@@ -43,6 +43,10 @@ class Running:
         """CPU time of the program and its children so far."""
         return sum(_cpu(pid) for pid in _family(self._process.pid))
 
+    def megabytes(self) -> float:
+        """Resident memory of the program and its children now, in MiB."""
+        return sum(map(_resident, _family(self._process.pid))) / 2**20
+
     def check(self) -> None:
         """Raise `BenchError` with the end of its log if the program has ended."""
         code = self._process.poll()
@@ -139,6 +143,15 @@ def _family(pid: int) -> list[int]:
     except OSError:
         return [pid]
     return [pid, *(each for child in direct for each in _family(child))]
+
+
+def _resident(pid: int) -> int:
+    """Bytes of a process that are in memory, 0 if it has ended."""
+    try:
+        pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+    except (OSError, IndexError):
+        return 0
+    return pages * os.sysconf("SC_PAGE_SIZE")
 
 
 def _cpu(pid: int) -> float:

@@ -58,23 +58,52 @@ def real_vllm() -> Iterator[RealVllm]:
         return
     need(ENGINE_PYTHON, "the engine environment, which `make up` creates first")
     need(BASE / "config.json", "the base model: `make up` prepares it after that")
-    port = _free_port()
     log = Path(tempfile.mkdtemp(prefix="wastegate-vllm-")) / "vllm.log"
-    with log.open("wb") as out:
-        process = subprocess.Popen(  # noqa: S603 -- our own command line
-            _command(port),
-            env=_environment(),
-            stdout=out,
-            stderr=subprocess.STDOUT,
-            stdin=subprocess.DEVNULL,
-            start_new_session=True,
-        )
+    engine = Engine(log)
+    engine.start()
     try:
-        url = f"http://127.0.0.1:{port}"
-        _wait_until_healthy(process, url, log)
-        yield RealVllm(url=url, base="base", log=log)
+        engine.wait_until_healthy()
+        yield RealVllm(url=engine.url, base="base", log=log)
     finally:
-        _stop(process)
+        engine.stop()
+
+
+class Engine:
+    """A vLLM of one's own, on one port for its whole life."""
+
+    def __init__(self, log: Path) -> None:
+        self._port = _free_port()
+        self._log = log
+        self._process: subprocess.Popen[bytes] | None = None
+        self.url = f"http://127.0.0.1:{self._port}"
+
+    def start(self) -> None:
+        """Start it, or start it again; it is healthy some time later."""
+        with self._log.open("ab") as out:
+            self._process = subprocess.Popen(  # noqa: S603 -- our own command line
+                _command(self._port),
+                env=_environment(),
+                stdout=out,
+                stderr=subprocess.STDOUT,
+                stdin=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+
+    def wait_until_healthy(self) -> None:
+        """Wait; fail the test with the end of the log if it ends or takes too long."""
+        assert self._process is not None
+        _wait_until_healthy(self._process, self.url, self._log)
+
+    def kill(self) -> None:
+        """SIGKILL, its workers too."""
+        if self._process is not None:
+            os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait(STOP_SECONDS)
+
+    def stop(self) -> None:
+        """End it and whatever it has started."""
+        if self._process is not None:
+            _stop(self._process)
 
 
 def need(path: Path, what: str) -> None:

@@ -6,7 +6,8 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -89,9 +90,10 @@ def free_address() -> str:
         return f"127.0.0.1:{probe.getsockname()[1]}"
 
 
-def overlay(where: Path, replica: str) -> tuple[Path, str, str]:
+def overlay(where: Path, *replicas: str) -> tuple[Path, str, str]:
     """This test's keys, ports and engine, to be laid over wastegate.toml."""
     data, control = free_address(), free_address()
+    listed = ", ".join(f'"{url}"' for url in replicas)
     path = where / "overlay.toml"
     path.write_text(
         f"""
@@ -102,7 +104,7 @@ state = "sqlite:{where}/state.db"
 [admin]
 key_sha256 = ["tester={sha256(ADMIN_KEY)}"]
 [engine]
-replicas = ["{replica}"]
+replicas = [{listed}]
 [registry]
 path = "{where}/adapters"
 [keep]
@@ -131,10 +133,16 @@ def gateway(
     real_vllm: RealVllm, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Gateway]:
     """`wastegate serve` with the repository's own wastegate.toml, ready."""
-    where = tmp_path_factory.mktemp("gateway")
+    with serving(tmp_path_factory.mktemp("gateway"), real_vllm.url) as running:
+        yield running
+
+
+@contextmanager
+def serving(where: Path, *replicas: str) -> Generator[Gateway]:
+    """Run a gateway in front of these engines until the block ends; it is ready."""
     for source in sorted(SHIPPED.iterdir()):
         Registry(where / "adapters").add(source)
-    config, url, admin_url = overlay(where, real_vllm.url)
+    config, url, admin_url = overlay(where, *replicas)
     log = where / "gateway.log"
     files = ["--config", str(ROOT / "wastegate.toml"), "--config", str(config)]
     with log.open("wb") as out:
