@@ -8,9 +8,9 @@ from typing import Any, Final
 import msgspec
 
 from routing.decision import Decision, Query
-from routing.flags import FlagDocument, with_kill
+from routing.flags import FlagDocument, with_kill, without_rollouts
 from routing.resolve import Snapshot, compile_flags
-from routing.rollout import Rollout
+from routing.rollout import RUNNING, Rollout
 from routing.rules import Generator, Kill
 
 LEASE_SECONDS: Final = 5.0
@@ -73,6 +73,8 @@ class Unheard(msgspec.Struct, frozen=True):
     """Where the store had the last of the kills that are no longer among them."""
     mounted_version: int = 0
     """The same of the unmounts."""
+    rolled_back: Mapping[str, str] = {}
+    """Rollouts that are over here, and why; nobody gets their candidates."""
 
 
 class Live:
@@ -160,12 +162,24 @@ class Live:
         left = self._unheard.unmounted - {ref}
         self._hold(unmounted=left, mounted_version=self._stored.mounted_version)
 
+    def heard_all(self) -> None:
+        """The store has everything that was only ours."""
+        versions = self._stored.flags_version, self._stored.mounted_version
+        self._unheard = Unheard((), frozenset(), *versions)
+        self._hold()
+
+    def roll_back(self, id_: str, why: str) -> None:
+        """End a rollout in this process, at once, until the store says so itself."""
+        self._hold(rolled_back={**self._unheard.rolled_back, id_: why})
+
     def adopt(self, unheard: Unheard) -> None:
         """Hold what another process held before it ended, as far as it is news."""
         for kill in set(unheard.kills) - set(self._stored.flags.kills):
             self.kill(kill)
         for ref in unheard.unmounted & self._stored.mounted:
             self.unmount(ref)
+        for id_, why in unheard.rolled_back.items():
+            self.roll_back(id_, why)
 
     def order(self, unheard: Unheard) -> None:
         """Hold what the process that decides holds.
@@ -190,17 +204,34 @@ class Live:
             if self._stored.mounted_version < ordered.mounted_version:
                 unmounted |= held.unmounted
             self._unheard = msgspec.structs.replace(
-                ordered, kills=kills, unmounted=unmounted
+                ordered,
+                kills=kills,
+                unmounted=unmounted,
+                rolled_back={**ordered.rolled_back, **held.rolled_back},
             )
         self._settle()
 
     def _settle(self) -> None:
-        flags = self._stored.flags
+        stored = self._stored
+        going = {rule.id for rule in stored.flags.rollouts}
+        going |= {r.id for r in stored.rollouts.values() if r.phase in RUNNING}
+        held = self._unheard.rolled_back
+        ended = {id_: why for id_, why in held.items() if id_ in going}
+        self._unheard = msgspec.structs.replace(self._unheard, rolled_back=ended)
+        flags = without_rollouts(stored.flags, ended)
         for kill in self._unheard.kills:
             flags = with_kill(flags, kill)
         self._flags: Snapshot = compile_flags(flags, self._stored.flags_version)
+        over = {
+            id_: msgspec.structs.replace(
+                stored.rollouts[id_], phase="rolled_back", pause=None, ended=why
+            )
+            for id_, why in ended.items()
+            if id_ in stored.rollouts
+        }
         self._present = msgspec.structs.replace(
-            self._stored,
+            stored,
             flags=flags,
-            mounted=self._stored.mounted - self._unheard.unmounted,
+            mounted=stored.mounted - self._unheard.unmounted,
+            rollouts={**stored.rollouts, **over},
         )

@@ -71,7 +71,10 @@ async def get_rollout(
     rollout = ordering.ground.live.present.rollouts.get(id_)
     if rollout is None:
         raise NotFound(f"there is no rollout {id_[:64]!r}")
-    newest = await _records(recorded, id_, 1)
+    try:
+        newest = await _records(recorded, id_, 1)
+    except StoreUnavailable:
+        newest = []  # where it is, is known without the store
     return _shown(rollout) | {"look": newest[0] if newest else None}
 
 
@@ -115,8 +118,13 @@ async def promote(
 async def roll_back(
     id_: str, body: Body, ordering: Ordering, operator: Changer
 ) -> dict[str, Any]:
-    """Give the scope back to the control."""
-    return _shown(await ordering.roll_back(id_, Who(operator.name, body.why)))
+    """Give the scope back to the control: in force here when this answers.
+
+    With the store away `persisted` is false; it is written down when the store is back.
+    """
+    who = Who(operator.name, body.why)
+    rollout, persisted = await ordering.roll_back(id_, who)
+    return _shown(rollout) | {"persisted": persisted}
 
 
 def _shown(rollout: Rollout) -> dict[str, Any]:

@@ -52,5 +52,6 @@ def _state(live: Live, reading: Refresher) -> dict[str, Any]:
         "only_here": {
             "kills": [f"{kill.scope} {kill.name}".strip() for kill in unheard.kills],
             "unmounted": sorted(unheard.unmounted),
+            "rolled_back": sorted(unheard.rolled_back.keys()),
         },
     }

@@ -65,6 +65,12 @@ _ORDERS: Final = (
     ("rollback", "Gives the scope back to the control, at once.", "enough"),
 )
 
+_UNHEARD: Final = (
+    "  in force on this gateway; the store is away and hears of it when it is back."
+    " Another gateway serves no canary either once it has not heard from the store"
+    " for 5 seconds"
+)
+
 
 def register(add: Add) -> None:
     """Add the group."""
@@ -136,7 +142,10 @@ def order(arguments: argparse.Namespace, admin: Admin, screen: Screen) -> None:
     if arguments.order == "promote":
         body["override"] = arguments.override
     path = f"rollouts/{segment(arguments.id)}"
-    admin.post(f"{path}/{arguments.order}", body)
+    done = admin.post(f"{path}/{arguments.order}", body).read(Shown)
+    if not done.persisted:
+        screen.show(done, *picture(done), _UNHEARD)
+        return
     found = admin.get(path).read(Shown)
     screen.show(found, *picture(found))
 

@@ -31,6 +31,8 @@ class Shown(Rollout, frozen=True):
 
     left_out: tuple[str, ...] = ()
     look: Look | None = None
+    persisted: bool = True
+    """Of a rollback: whether the store has it."""
 
 
 def when(at: float) -> str:

@@ -18,13 +18,11 @@ from gateway.control.documents import (
     MOUNTED_KEY,
     ROLLOUTS_KEY,
     Refresher,
-    documents,
     encode_bindings,
     encode_mounted,
     encode_rollouts,
-    read,
 )
-from gateway.control.writing import away, last_change, rewrite, without_old
+from gateway.control.writing import away, last_change, without_old, write_back
 from gateway.errors import BadRequest, StateConflict, StoreUnavailable
 from gateway.live import Live, Present
 from routing.errors import FlagError, StoreError
@@ -183,6 +181,28 @@ class Changes:
         what = f"rollout.weight {rollout.id} {rollout.weight}"
         return await self._edit_flags(edited, who, what)
 
+    async def roll_back(self, rollout: Rollout, who: Who) -> tuple[Rollout, bool]:
+        """End a rollout: in force here at once; the flag says whether the store has it.
+
+        Args:
+            rollout: as it is once it is rolled back.
+            who: who wants it.
+        """
+        self._live.roll_back(rollout.id, rollout.ended)
+
+        def edit(held: Mapping[str, Rollout]) -> Rollout:
+            # The controller may have ended it meanwhile: it is over either way.
+            there = held.get(rollout.id, rollout)
+            return there if there.phase == "rolled_back" else rollout
+
+        try:
+            # Out of the flag first: whatever happens then, nobody gets it any more.
+            await self.rule(rollout, who)
+            done = await self.rollout(edit, who, f"rollout.rollback {rollout.id}")
+        except (StoreUnavailable, StateConflict):
+            return rollout, False
+        return done, True
+
     async def mount(self, ref: str, who: Who) -> Present:
         """Want an adapter on every replica; the reconciler does it.
 
@@ -230,21 +250,14 @@ class Changes:
                 raise StateConflict(
                     "the store holds what is in force here: there is nothing to restore"
                 )
-            found = await read(self._store, self._live.present)
-            for key, body, version in documents(self._live.present, found):
-                await rewrite(
-                    self._store, key, body, version, self._entry(who, "store.restore")
-                )
+            entry = self._entry(who, "store.restore")
+            await write_back(self._store, self._live.present, entry)
             await self._refresher.refresh()
         except Conflict as error:
             raise StateConflict(f"somebody else is writing: {error}") from error
         except StoreError as error:
             away(error)
-        unheard = self._live.unheard
-        for kill in unheard.kills:
-            self._live.heard_kill(kill)
-        for ref in unheard.unmounted:
-            self._live.heard_unmount(ref)
+        self._live.heard_all()
         return self._live.present
 
     def _check_store(self) -> None:

@@ -96,21 +96,14 @@ class Orders(msgspec.Struct, frozen=True):
         await self.changes.rule(done, who)
         return done
 
-    async def roll_back(self, id_: str, who: Who) -> Rollout:
-        """Give the scope back to the control, at once.
-
-        Raises:
-            StoreUnavailable: the store is away; a kill needs none.
-        """
-        held = _found(self.ground.live.present.rollouts, id_)
+    async def roll_back(self, id_: str, who: Who) -> tuple[Rollout, bool]:
+        """Give the scope back to the control, at once; whether the store has it too."""
+        held = _found(self.ground.live.stored.rollouts, id_)
         why = f"by {who.name}: {who.why}" if who.why else f"by {who.name}"
-
-        def edit(held: Rollout) -> Rollout:
-            return held.after("rolled_back", self.now(), why=why)
-
-        # Out of the flag first: whatever happens then, nobody gets it any more.
-        await self.changes.rule(_tried(edit, held), who)
-        return await self._change(id_, edit, who, "rollback")
+        after = _tried(
+            lambda held: held.after("rolled_back", self.now(), why=why), held
+        )
+        return await self.changes.roll_back(after, who)
 
     async def _change(
         self, id_: str, edit: Callable[[Rollout], Rollout], who: Who, what: str

@@ -95,6 +95,8 @@ class Rollouts:
         self._offsets: dict[str, float] = {}
         """By rollout, how far the wall clock was ahead of the other one."""
         self._forgotten: set[str] = set()
+        self._ended: frozenset[str] = frozenset()
+        """What was rolled back here, and not in the store, at the last look."""
         self.looks: dict[str, Record] = {}
         """The newest look at each that runs, if it is this process that looks."""
         self.mine = False
@@ -118,6 +120,7 @@ class Rollouts:
         Raises:
             StoreError: the store is away.
         """
+        await self._finished()
         rollouts = self._live.present.rollouts
         self.mine = bool(rollouts) and not self._live.stale
         if self.mine:
@@ -136,8 +139,22 @@ class Rollouts:
             except (StoreError, GatewayError) as error:
                 _LOG.warning("rollout %s waits: %s", rollout.id, error)
 
+    async def _finished(self) -> None:
+        """Write down what was rolled back here while the store was away.
+
+        Any gateway does so, whoever steps. What has just been rolled back is being
+        written down by who has asked for it.
+        """
+        ended = self._live.unheard.rolled_back
+        owed, self._ended = ended.keys() & self._ended, frozenset(ended)
+        for id_ in owed & self._live.stored.rollouts.keys():
+            held = self._live.stored.rollouts[id_]
+            if held.phase != "rolled_back":
+                held = held.after("rolled_back", self._now(), why=ended[id_])
+            await self._changes.roll_back(held, _who("the store was away meanwhile"))
+
     async def _tend(self, rollout: Rollout) -> None:
-        rule = _rule(self._live.present.flags, rollout.id)
+        rule = _rule(self._live.stored.flags, rollout.id)
         if rollout.phase == "rolled_back":
             if rule is not None:
                 await self._changes.rule(rollout, _who("it is rolled back"))

@@ -3,7 +3,9 @@
 from collections.abc import Mapping
 from typing import Final, NoReturn
 
+from gateway.control.documents import documents, read
 from gateway.errors import StoreUnavailable
+from gateway.live import Present
 from routing.errors import StoreError
 from routing.rollout import Rollout
 from routing.store import Change, Store
@@ -38,6 +40,18 @@ async def last_change(store: Store, key: str) -> str:
             moment = entry.at.isoformat(timespec="seconds")
             return f". The last change: {entry.what} by {entry.who}{why} at {moment}"
     return ""
+
+
+async def write_back(store: Store, present: Present, entry: Change) -> None:
+    """Write all documents of a present over what a store holds.
+
+    Raises:
+        Conflict: somebody else writes too.
+        StoreError: the store is away; what was not written can be repeated.
+    """
+    found = await read(store, present)
+    for key, body, version in documents(present, found):
+        await rewrite(store, key, body, version, entry)
 
 
 async def rewrite(

@@ -21,6 +21,7 @@ from tests.stack import Stack, configuration, running
 pytestmark = pytest.mark.redis
 
 WITHIN = 15.0
+FLAG = "/admin/v1/flags/GENERATOR"
 
 
 class Pair(NamedTuple):
@@ -255,6 +256,35 @@ async def test_a_gateway_that_began_with_another_store_follows_the_restored_one(
         await pair.one.admin("POST", "store/restore", {"why": "ours is the right one"})
         flag = await followed(new, version)
         assert flag["default"] == "lora"
+
+
+async def test_a_rollback_needs_no_store_and_is_written_down_when_it_is_back(
+    pair: Pair,
+) -> None:
+    plan = {"candidate": {"generator": "lora", "model": "acme-behav-lora@v1"}}
+    made = await pair.one.admin(
+        "POST", "rollouts", {"plan": plan, "override": "a test"}
+    )
+    path = f"/admin/v1/rollouts/{made.json['id']}"
+    for stack in (pair.one, pair.other):
+        await until(stack, lambda flag: flag["rollouts"] != [], FLAG)
+    pair.redis.kill()
+    try:
+        back = await pair.one.admin("POST", f"{path}/rollback", {"why": "enough"})
+        assert (back.status, back.json["persisted"]) == (200, False)
+        assert back.json["phase"] == "rolled_back"
+        assert (await pair.one.admin("GET", FLAG)).json["rollouts"] == []
+        only_here = (await pair.one.admin("GET", "store")).json["only_here"]
+        assert only_here["rolled_back"] == [made.json["id"]]
+    finally:
+        pair.redis.start()
+    for stack in (pair.one, pair.other):
+        found = await until(
+            stack, lambda found: found.get("phase") == "rolled_back", path
+        )
+        assert found["ended"] == "by alice: enough"
+        await until(stack, lambda flag: flag["rollouts"] == [], FLAG)
+    await until(pair.one, lambda state: state["only_here"]["rolled_back"] == [])
 
 
 async def test_a_kill_is_answered_with_who_has_it(pair: Pair) -> None:

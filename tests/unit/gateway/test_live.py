@@ -2,10 +2,13 @@
 
 import itertools
 
+import msgspec
+
 from gateway.live import LEASE_SECONDS, Live, Present, Unheard
 from routing.decision import Query
 from routing.flags import FlagDocument
-from routing.rules import Kill
+from routing.rollout import Plan, Rollout
+from routing.rules import Kill, RolloutRule, Target
 
 LORA = Present(
     FlagDocument(default="lora"),
@@ -124,3 +127,53 @@ def test_a_successor_holds_what_is_news_to_the_store() -> None:
     live.adopt(Unheard((known, news), frozenset({"a@v1", "gone@v1"})))
     assert live.unheard.kills == (news,)
     assert live.unheard.unmounted == {"a@v1"}
+
+
+RUNNING = Rollout(
+    "ro-1", Plan(Target("lora", "a@v1")), begun=0.0, phase="canary", step=0
+)
+ROLLED_OUT = Present(
+    FlagDocument(
+        rollouts=(RolloutRule("ro-1", RUNNING.plan.candidate, weight=10_000),)
+    ),
+    flags_version=3,
+    mounted=frozenset({"a@v1"}),
+    rollouts={"ro-1": RUNNING},
+)
+
+
+def test_a_rollout_that_is_rolled_back_here_is_over_before_the_store_hears_of_it() -> (
+    None
+):
+    live = Live(ROLLED_OUT, lambda: 0.0)
+    live.heard(0.0)
+    assert live.resolve(ANYONE).model == "a@v1"
+    live.roll_back("ro-1", "enough")
+    assert live.resolve(ANYONE).generator == "base"
+    assert live.present.rollouts["ro-1"].phase == "rolled_back"
+    assert live.stored.rollouts["ro-1"].phase == "canary"
+    live.replace(msgspec.structs.replace(ROLLED_OUT, flags_version=4))
+    assert live.unheard.rolled_back == {"ro-1": "enough"}
+
+
+def test_it_is_no_longer_only_here_once_the_store_has_neither_rule_nor_run() -> None:
+    live = Live(ROLLED_OUT)
+    live.roll_back("ro-1", "enough")
+    live.replace(msgspec.structs.replace(ROLLED_OUT, flags=FlagDocument()))
+    assert live.unheard.rolled_back == {
+        "ro-1": "enough"
+    }  # it is still written down as running
+    over = RUNNING.after("rolled_back", 1.0, why="enough")
+    written = Present(FlagDocument(), flags_version=4, rollouts={"ro-1": over})
+    live.replace(written)
+    assert live.unheard.rolled_back == {}
+    assert live.present.rollouts["ro-1"].ended == "enough"
+
+
+def test_a_follower_rolls_back_with_the_one_that_decides() -> None:
+    follower = Live(ROLLED_OUT, lambda: 0.0)
+    follower.heard(0.0)
+    follower.order(Unheard(rolled_back={"ro-1": "enough"}))
+    assert follower.resolve(ANYONE).generator == "base"
+    follower.order(Unheard())  # the store has it there, and not here yet
+    assert follower.resolve(ANYONE).generator == "base"
