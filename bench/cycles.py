@@ -219,9 +219,10 @@ class _Bench:
             self._seen.seconds.append(time.monotonic() - began)
             held[slot] = ref
             if cycle % 50 == 0 or cycle == cycles - 1:
-                sizes = [each.megabytes() for each in self._running]
-                self._seen.memory.append((cycle + 1, *sizes))
-                sys.stderr.write(f"{cycle + 1} of {cycles}: {sizes} MiB\n")
+                engine, gateway = (each.megabytes() for each in self._running)
+                self._seen.memory.append((cycle + 1, engine, gateway))
+                told = f"{engine:.0f} and {gateway:.0f} MiB"
+                sys.stderr.write(f"{cycle + 1} of {cycles}: {told}\n")
 
     async def _client(self, tenant: str) -> None:
         while not self._over.is_set():
