@@ -24,6 +24,7 @@ from bench.flip_workers import flip_times
 from bench.processes import ROOT, Launch, free_ports, started
 from bench.relay import relayed_to
 from gateway.control.documents import FLAGS_KEY
+from routing.errors import Unavailable
 from routing.flags import FlagDocument, encode
 from routing.store import Change, Store
 from routing.stores import open_store
@@ -176,14 +177,27 @@ async def _returned(launch: Launch, url: str) -> Line:
         for _ in range(RETURNS):
             await asyncio.sleep(AWAY_SECONDS)
             with started(launch):
-                at = time.monotonic()
                 async with _opened(url) as store:
-                    (version,) = await _write(store, 1, 0)
+                    version, at = await _written(store)
                 await _settled(workers, version)
                 most = max(most, _last(workers, version, at))
     what = f"Redis, killed and back {RETURNS} times: until the last of {WORKERS}, most"
     kept = most <= RETURNED_SECONDS
     return Line(what, f"{most:.2f} s", f"≤ {RETURNED_SECONDS:.0f} s", kept)
+
+
+async def _written(store: Store) -> tuple[int, float]:
+    """Write once a store has loaded what it had; the version, and when it was asked."""
+    deadline = time.monotonic() + SETTLE_SECONDS
+    while True:
+        try:
+            ((version, at),) = (await _write(store, 1, 0)).items()
+        except Unavailable:
+            if time.monotonic() > deadline:
+                raise
+            await asyncio.sleep(0.01)
+        else:
+            return version, at
 
 
 async def _cut(port: int) -> Line:

@@ -10,13 +10,13 @@ import time
 from typing import Final
 
 from gateway.control.documents import Refresher
+from gateway.life import STORE_POLL
 from gateway.live import Live, Present
 from routing.errors import StoreError
 from routing.flags import FlagDocument
 from routing.store import Store
 from routing.stores import open_store
 
-POLL_SECONDS: Final = 0.25
 LOOK_SECONDS: Final = 0.002
 
 
@@ -56,9 +56,9 @@ async def main(url: str, *options: str) -> None:
         try:
             await refresher.refresh()
         except StoreError:
-            await asyncio.sleep(POLL_SECONDS)
+            await asyncio.sleep(STORE_POLL)
     tell("version", 0)
-    loop = asyncio.create_task(refresher.run(every=POLL_SECONDS))
+    loop = asyncio.create_task(refresher.run(every=STORE_POLL))
     while not live.stale:  # noqa: ASYNC110 -- time alone makes it so
         await asyncio.sleep(LOOK_SECONDS)
     tell("stale", 0)
