@@ -25,13 +25,34 @@ DEFAULT_PROBES: Final = (
 """For adapters whose manifest names none."""
 
 
-class _Token(msgspec.Struct, frozen=True):
+AGREEMENT: Final = 0.25
+"""Nats that two proofs of the same weights may be apart: other hardware, other batches,
+bfloat16. Other weights are whole nats apart, or have another first token."""
+
+_TOP: Final = 5
+
+
+class Token(msgspec.Struct, frozen=True):
+    """A token, and how likely it was."""
+
     token: str
     logprob: float
 
 
+class Said(Token, frozen=True):
+    """The first token of an answer, and those that it was chosen among."""
+
+    top_logprobs: tuple[Token, ...] = ()
+
+    def agrees(self, other: "Said") -> bool:
+        """Whether the same weights may have said both."""
+        among = {each.token: each.logprob for each in (*other.top_logprobs, other)}
+        found = among.get(self.token)
+        return found is not None and abs(found - self.logprob) <= AGREEMENT
+
+
 class _Logprobs(msgspec.Struct, frozen=True):
-    content: tuple[_Token, ...]
+    content: tuple[Said, ...]
 
 
 class _Choice(msgspec.Struct, frozen=True):
@@ -48,6 +69,8 @@ class Proof(msgspec.Struct, frozen=True):
 
     differs: bool
     detail: str
+    said: tuple[tuple[Said, Said], ...] = ()
+    """By probe, what the base and what the adapter said."""
 
 
 _ENCODER: Final = msgspec.json.Encoder()
@@ -68,20 +91,38 @@ async def prove(
     Raises:
         GatewayError: the engine did not answer, or another model did.
     """
-    largest = 0.0
-    for probe in probes or DEFAULT_PROBES:
-        plain = await _first_token(replica, base, probe)
-        tuned = await _first_token(replica, adapter, probe)
-        if plain.token != tuned.token:
-            return Proof(
-                differs=True,
-                detail=f"first token {tuned.token!r} where the base has {plain.token!r}",
-            )
-        largest = max(largest, abs(plain.logprob - tuned.logprob))
+    said = [
+        (
+            await _first_token(replica, base, probe),
+            await _first_token(replica, adapter, probe),
+        )
+        for probe in probes or DEFAULT_PROBES
+    ]
+    other = [pair for pair in said if pair[0].token != pair[1].token]
+    if other:
+        plain, tuned = other[0]
+        detail = f"first token {tuned.token!r} where the base has {plain.token!r}"
+        return Proof(differs=True, detail=detail, said=tuple(said))
+    largest = max(abs(plain.logprob - tuned.logprob) for plain, tuned in said)
     return Proof(
         differs=largest > TOLERANCE,
         detail=f"first tokens agree; log-probabilities differ by {largest:.4f}",
+        said=tuple(said),
     )
+
+
+def disagreement(first: Proof, now: Proof) -> str:
+    """Say where two proofs of one adapter cannot be of the same weights; else nothing."""
+    for number, (before, after) in enumerate(
+        zip(first.said, now.said, strict=False), 1
+    ):
+        for who, old, new in zip(("base", "adapter"), before, after, strict=True):
+            if not old.agrees(new):
+                return (
+                    f"on probe {number} the {who} says {new.token!r} at"
+                    f" {new.logprob:.2f}, and said {old.token!r} at {old.logprob:.2f}"
+                )
+    return ""
 
 
 async def pin(replica: Replica, adapter: str) -> None:
@@ -94,7 +135,7 @@ async def pin(replica: Replica, adapter: str) -> None:
     await _first_token(replica, adapter, DEFAULT_PROBES[0])
 
 
-async def _first_token(replica: Replica, model: str, probe: str) -> _Token:
+async def _first_token(replica: Replica, model: str, probe: str) -> Said:
     body = _ENCODER.encode(
         {
             "model": model,
@@ -102,7 +143,7 @@ async def _first_token(replica: Replica, model: str, probe: str) -> _Token:
             "max_tokens": 1,
             "temperature": 0,
             "logprobs": True,
-            "top_logprobs": 1,
+            "top_logprobs": _TOP,
         }
     )
     try:

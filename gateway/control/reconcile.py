@@ -16,7 +16,7 @@ from adapters.lifecycle import Event, State, observe
 from adapters.plan import Action, Observed, Slots, Step, Wanted, plan
 from adapters.refs import AdapterRef
 from adapters.registry import Registered, Registry
-from gateway.control.proof import pin, prove
+from gateway.control.proof import Proof, disagreement, pin, prove
 from gateway.engine.port import Observed as Look, Replica
 from gateway.errors import AdapterUnavailable, GatewayError, UpstreamTimeout
 from gateway.fleet import Fleet, Member, Slot
@@ -65,6 +65,8 @@ class Reconciler:
         self._changed = asyncio.Event()
         self._failures: dict[tuple[str, str], tuple[int, float]] = {}
         """How often in a row a load was refused, and when to try again."""
+        self._proofs: dict[str, tuple[str, Proof]] = {}
+        """By adapter its first proof, and the replica that gave it."""
         self._carry: Mapping[
             Action, Callable[[Member, Slot, AdapterRef], Awaitable[None]]
         ] = {
@@ -91,6 +93,7 @@ class Reconciler:
 
     def forgive(self, ref: str) -> None:
         """Try a failed or quarantined adapter again, as a person has asked."""
+        self._proofs.pop(ref, None)
         for member in self._fleet.members:
             self._failures.pop((member.replica.url, ref), None)
             slot = member.slots.get(ref)
@@ -225,7 +228,22 @@ class Reconciler:
         except AdapterError as error:
             slot.take(Event.DISPROVEN, str(error))
             return
-        slot.take(Event.PROVEN if proof.differs else Event.DISPROVEN, proof.detail)
+        otherwise = self._otherwise(member, ref, proof) if proof.differs else ""
+        proven = proof.differs and not otherwise
+        slot.take(
+            Event.PROVEN if proven else Event.DISPROVEN, otherwise or proof.detail
+        )
+
+    def _otherwise(self, member: Member, ref: AdapterRef, proof: Proof) -> str:
+        """How a proof contradicts the first one of this adapter, wherever it was."""
+        url = member.replica.url
+        where, first = self._proofs.setdefault(str(ref), (url, proof))
+        if not (why := disagreement(first, proof)):
+            return ""
+        return (
+            f"{why} on {where}: another base, or other bytes, on one of the two;"
+            f" `wastegate adapter mount {ref}` begins anew"
+        )
 
     async def _pin(self, member: Member, slot: Slot, ref: AdapterRef) -> None:
         try:

@@ -348,4 +348,4 @@ class Faults(RuleBasedStateMachine):
 
 
 TestFaults = Faults.TestCase
-TestFaults.settings = settings(max_examples=100, stateful_step_count=50, deadline=None)
+TestFaults.settings = settings(max_examples=250, stateful_step_count=50, deadline=None)

@@ -13,6 +13,7 @@ from gateway.engine.fake_quirks import Quirks
 from gateway.engine.refusal import Limit
 from gateway.fleet import Member
 from tests.stack import Reply, Stack, configuration, running
+from tests.unit.gateway.conftest import LORA
 from tests.unit.gateway.test_assist import GOOD
 
 ANSWERING = Quirks(answer=lambda _: GOOD)
@@ -134,3 +135,49 @@ async def test_a_replica_that_stays_late_is_out_and_comes_back(
     async with asyncio.timeout(WITHIN):
         while not member.alive:
             await asyncio.sleep(0.01)
+
+
+async def states(stack: Stack, ref: str) -> dict[str, tuple[str, str]]:
+    listed = (await stack.admin("GET", "adapters")).json["adapters"]
+    adapter = next(each for each in listed if each["ref"] == ref)
+    return {
+        each["url"]: (each["state"], each["reason"]) for each in adapter["replicas"]
+    }
+
+
+async def test_two_replicas_that_disagree_do_not_both_serve_an_adapter(
+    tmp_path: Path, registry: Path
+) -> None:
+    async with FakeVllm() as one, FakeVllm() as other:
+        other.quirks = Quirks(answer=lambda _: "Zebra, says this base.")
+        settings = configuration([one.url, other.url], tmp_path, registry=registry)
+        async with running(settings) as stack:
+            async with asyncio.timeout(WITHIN):
+                while sorted(
+                    state for state, _ in (await states(stack, LORA)).values()
+                ) != ["quarantined", "ready"]:
+                    await asyncio.sleep(0.02)
+            found = await states(stack, LORA)
+            (why,) = [reason for state, reason in found.values() if state != "ready"]
+            assert "on probe 1 the base says" in why
+            assert one.url in why or other.url in why
+            assert "another base" in why
+            other.quirks = Quirks()
+            again = await stack.admin("POST", "adapters", {"ref": LORA})
+            assert again.status == 200, again.body
+            assert {s for s, _ in (await states(stack, LORA)).values()} == {"ready"}
+
+
+async def test_a_replica_that_comes_back_with_another_base_gets_no_adapter_ready(
+    two: Two,
+) -> None:
+    two.engines[1].quirks = Quirks(answer=lambda _: "Zebra, says this base.")
+    await two.engines[1].restart()
+    async with asyncio.timeout(WITHIN):
+        while True:
+            state, why = (await states(two.stack, LORA))[two.engines[1].url]
+            if state == "quarantined":
+                break
+            await asyncio.sleep(0.02)
+    assert "the base says" in why
+    assert (await states(two.stack, LORA))[two.engines[0].url][0] == "ready"
