@@ -152,6 +152,7 @@ def _registered(desk: Desk, text: str) -> Registered:
 def _adapter(desk: Desk, ref: str, digest: str | None) -> dict[str, Any]:
     present = desk.live.present
     slots = desk.fleet.states(ref)
+    alive = {m.replica.url for m in desk.fleet.members if m.alive}
     return {
         "ref": ref,
         "digest": digest,
@@ -160,6 +161,7 @@ def _adapter(desk: Desk, ref: str, digest: str | None) -> dict[str, Any]:
         "replicas": [
             {
                 "url": url,
+                "alive": url in alive,
                 "state": slot.state.value,
                 "reason": slot.reason,
                 "in_flight": slot.busy,

@@ -55,6 +55,8 @@ class Replica(msgspec.Struct, frozen=True):
 
     url: str
     state: str
+    """As it was when the replica was last seen alive."""
+    alive: bool = True
     reason: str | None = ""
     in_flight: int = 0
 
@@ -147,7 +149,7 @@ def _show(found: Adapters, screen: Screen) -> None:
             adapter.ref,
             ", ".join(adapter.bound_to),
             adapter.desired,
-            replica.state,
+            replica.state if replica.alive else "down",
             replica.in_flight or "",
             replica.url.partition("://")[2],
             # Of one that is ready it says how that was proven: --json has it.

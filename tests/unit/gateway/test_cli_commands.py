@@ -178,7 +178,10 @@ def test_adapters_are_listed_with_their_states(run: Run) -> None:
 
 def test_an_adapter_that_is_wanted_and_not_registered_is_listed(run: Run) -> None:
     code, out, _ = run("adapter", "list")
-    assert (code, "lost@v1" in out) == (0, True)
+    (line,) = [each for each in out.splitlines() if each.startswith("lost@v1")]
+    assert code == 0
+    assert "down" in line  # so is its replica; what it was when last seen is no news
+    assert "ready" not in line
 
 
 def test_a_mounted_adapter_is_shown(run: Run) -> None:

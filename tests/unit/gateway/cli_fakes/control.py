@@ -116,7 +116,7 @@ class Control:
             "ref": "lost@v1",
             "digest": None,
             "desired": "mounted",
-            "replicas": [],
+            "replicas": [replica | {"url": "http://e:2", "alive": False}],
         }
         return 200, {"adapters": [adapter, lost]}
 
