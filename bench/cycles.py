@@ -109,6 +109,7 @@ def _run(home: Path, cycles: int) -> Seen:
 def _vllm(python: Path, base: Path, port: int) -> tuple[str, ...]:
     environment = {
         "VLLM_ALLOW_RUNTIME_LORA_UPDATING": "True",
+        "PYTHONPATH": str(ROOT / "images/engine"),
         "VLLM_CPU_KVCACHE_SPACE": "1",
         "VLLM_CPU_OMP_THREADS_BIND": "0-1",
         "OMP_NUM_THREADS": "2",

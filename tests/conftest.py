@@ -131,6 +131,7 @@ def _environment() -> Mapping[str, str]:
     return {
         **os.environ,
         "VLLM_ALLOW_RUNTIME_LORA_UPDATING": "True",
+        "PYTHONPATH": str(ROOT / "images/engine"),
         "VLLM_CPU_KVCACHE_SPACE": "2",
         # Left alone, vLLM keeps one core free and runs torch on a single thread.
         "VLLM_CPU_OMP_THREADS_BIND": f"{cores[0]}-{cores[-1]}",

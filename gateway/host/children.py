@@ -84,6 +84,8 @@ def engine(layout: Layout, config: StackConfig) -> ChildSpec:
     for name, value in _ENGINE_FLAGS:
         argv += [name, value]
     binding = {
+        # without it, requests for the base get the weights of the last adapter's slot
+        "PYTHONPATH": str(layout.engine_plugin),
         "VLLM_CPU_OMP_THREADS_BIND": cpu_list(cpus),
         "OMP_NUM_THREADS": str(len(cpus)),
     }

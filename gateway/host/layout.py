@@ -66,6 +66,11 @@ class Layout(msgspec.Struct, frozen=True):
         return self.root / ".venv-engine/bin/python"
 
     @property
+    def engine_plugin(self) -> Path:
+        """What vLLM on the CPU has to have on its path; see the file in it."""
+        return self.root / "images/engine"
+
+    @property
     def wastegate(self) -> Path:
         return self.root / ".venv/bin/wastegate"
 

@@ -2,7 +2,7 @@
 
 Writes Prometheus's and Grafana's files, and registers the adapters that come with the
 repository. It may run again at each start: both leave alone what is there already.
-"""  # noqa: INP001  a script of the image, in no package
+"""
 
 import argparse
 import sys

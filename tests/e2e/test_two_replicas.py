@@ -4,12 +4,16 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Final
 
+import httpx
 import pytest
 
-from tests.conftest import Engine, RealVllm
+from bench import random_adapters
+from tests.conftest import BASE, Engine, RealVllm
 from tests.e2e.conftest import Gateway, serving
 
 pytestmark = [pytest.mark.vllm, pytest.mark.slow]
@@ -20,13 +24,60 @@ CLIENTS: Final = 4
 WITHIN: Final = 240.0
 
 
-@pytest.fixture
-def second(tmp_path: Path) -> Iterator[Engine]:
-    engine = Engine(tmp_path / "second.log")
+@pytest.fixture(scope="module")
+def second(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    engine = Engine(tmp_path_factory.mktemp("second") / "vllm.log")
     engine.start()
     engine.wait_until_healthy()
     yield engine
     engine.stop()
+
+
+NOISE: Final = tuple(f"noise-{number}@v1" for number in range(4))
+"""As many as the engine has slots."""
+
+
+def first_token(url: str, model: str) -> tuple[str, float]:
+    """The first token of an answer and its log-probability: the print of who spoke."""
+    reply = httpx.post(
+        f"{url}/v1/chat/completions",
+        json={
+            "model": model,
+            "messages": [{"role": "user", "content": "Tell me about the kettle."}],
+            "temperature": 0,
+            "max_tokens": 1,
+            "logprobs": True,
+            "top_logprobs": 1,
+        },
+        timeout=60,
+    )
+    first = reply.json()["choices"][0]["logprobs"]["content"][0]
+    return first["token"], first["logprob"]
+
+
+def test_the_base_is_the_base_whatever_shares_its_batch(
+    second: Engine, tmp_path: Path
+) -> None:
+    alone = first_token(second.url, "base")
+    prints: dict[str, tuple[str, float]] = {}
+    for name in NOISE:
+        random_adapters.write(tmp_path / name, name, BASE)
+        body = {"lora_name": name, "lora_path": str(tmp_path / name)}
+        loaded = httpx.post(f"{second.url}/v1/load_lora_adapter", json=body, timeout=60)
+        assert loaded.status_code == 200, loaded.text
+        prints[name] = first_token(second.url, name)
+    assert all(abs(alone[1] - each) > 0.05 for _, each in prints.values())
+    with ThreadPoolExecutor(4) as pool:
+        for name in NOISE:
+            asked = [name, "base", name, "base"] * 4
+            found = list(pool.map(partial(first_token, second.url), asked))
+            for model, (token, logprob) in zip(asked, found, strict=True):
+                expected = prints.get(model, alone)
+                assert token == expected[0], (model, name)
+                assert logprob == pytest.approx(expected[1], abs=0.02), (model, name)
+    for name in NOISE:
+        gone = {"lora_name": name}
+        httpx.post(f"{second.url}/v1/unload_lora_adapter", json=gone, timeout=60)
 
 
 class Clients:
