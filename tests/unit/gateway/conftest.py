@@ -1,20 +1,24 @@
 """A gateway in front of a fake vLLM, with two registered adapters."""
 
-from collections.abc import AsyncIterator, Callable
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import pytest
 
 from adapters.registry import Registry
+from gateway.__main__ import main
 from gateway.engine.fake import FakeVllm
 from gateway.settings import Settings
-from tests.stack import Stack, configuration, running
+from tests.stack import ADMIN_KEY, Stack, configuration, running
 from tests.unit.adapters.making import run, tensors, write_adapter
 
 LORA = "acme-behav-lora@v1"
 PREF = "acme-behav-pref@v1"
 
 Configured = Callable[..., Settings]
+Commands = Callable[..., Awaitable[tuple[int, str, str]]]
+"""Runs the command line: its exit code, and what it said on both streams."""
 
 
 @pytest.fixture
@@ -44,3 +48,25 @@ async def stack(configured: Configured) -> AsyncIterator[Stack]:
     async with running(configured()) as stack:
         await stack.all_ready()
         yield stack
+
+
+@pytest.fixture
+def commands(
+    stack: Stack,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> Commands:
+    """The command line, pointed at the gateway."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("WASTEGATE_ADMIN_URL", stack.admin_url)
+    monkeypatch.setenv("WASTEGATE_ADMIN_KEY", ADMIN_KEY)
+    monkeypatch.setenv("COLUMNS", "200")
+
+    async def run(*arguments: str) -> tuple[int, str, str]:
+        capsys.readouterr()
+        code = await asyncio.to_thread(main, list(arguments))
+        said = capsys.readouterr()
+        return code, said.out, said.err
+
+    return run

@@ -1,42 +1,21 @@
 """`wastegate rollback` against a running gateway: first the routing, then the replicas."""
 
-import asyncio
 import json
-from collections.abc import Awaitable, Callable
-from pathlib import Path
+from functools import partial
 
 import pytest
 
-from gateway.__main__ import main
 from gateway.engine.fake import FakeVllm
 from gateway.engine.fake_quirks import Quirks
-from tests.stack import ADMIN_KEY, Stack
-from tests.unit.gateway.conftest import LORA
+from tests.stack import Stack
+from tests.unit.gateway.conftest import LORA, Commands as Run
 from tests.unit.gateway.test_assist import GOOD
 from tests.unit.gateway.test_rollouts import STAYING, start, until
 
-Run = Callable[..., Awaitable[tuple[int, str, str]]]
-
 
 @pytest.fixture
-def run(
-    stack: Stack,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> Run:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("WASTEGATE_ADMIN_URL", stack.admin_url)
-    monkeypatch.setenv("WASTEGATE_ADMIN_KEY", ADMIN_KEY)
-    monkeypatch.setenv("COLUMNS", "200")
-
-    async def command(*arguments: str) -> tuple[int, str, str]:
-        capsys.readouterr()
-        code = await asyncio.to_thread(main, ["rollback", *arguments])
-        said = capsys.readouterr()
-        return code, said.out, said.err
-
-    return command
+def run(commands: Run) -> Run:
+    return partial(commands, "rollback")
 
 
 async def test_an_adapter_is_out_of_everything(

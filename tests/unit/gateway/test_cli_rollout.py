@@ -1,8 +1,7 @@
 """`wastegate rollout` against a real control plane, from start to replay."""
 
-import asyncio
 import json
-from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,33 +14,16 @@ from gateway.cli.rollout_start import planned
 from routing.gates import GATES, Gate
 from routing.rollout import Plan
 from tests.stack import ADMIN_KEY, Stack
-from tests.unit.gateway.conftest import LORA
+from tests.unit.gateway.conftest import LORA, Commands as Run
 from tests.unit.gateway.test_rollouts import PLAN, STAYING, UNITS, stack, until
 
-Run = Callable[..., Awaitable[tuple[int, str, str]]]
 CANDIDATE = f"lora={LORA}"
 __all__ = ["stack"]  # a fixture
 
 
 @pytest.fixture
-def run(
-    stack: Stack,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> Run:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("WASTEGATE_ADMIN_URL", stack.admin_url)
-    monkeypatch.setenv("WASTEGATE_ADMIN_KEY", ADMIN_KEY)
-    monkeypatch.setenv("COLUMNS", "200")
-
-    async def command(*arguments: str) -> tuple[int, str, str]:
-        capsys.readouterr()
-        code = await asyncio.to_thread(main, ["rollout", *arguments])
-        said = capsys.readouterr()
-        return code, said.out, said.err
-
-    return command
+def run(commands: Run) -> Run:
+    return partial(commands, "rollout")
 
 
 async def begun(run: Run, tmp_path: Path, **fields: Any) -> str:
