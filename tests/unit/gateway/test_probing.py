@@ -1,5 +1,6 @@
 """Probes: what a labelled question says of a candidate, and that a rollout asks them."""
 
+import asyncio
 import json
 from pathlib import Path
 from typing import Any
@@ -18,9 +19,10 @@ from structured.prompt import AssistInput
 from tests.stack import running
 from tests.unit.gateway.conftest import LORA, Configured
 from tests.unit.gateway.test_assist import GOOD
-from tests.unit.gateway.test_rollouts import PLAN, records, start, until
+from tests.unit.gateway.test_rollouts import PLAN, WITHIN, records, shown, start, until
 
 QUESTION = AssistInput("How much?")
+QUESTIONS = 40
 REFUSED = '{"status":"refused","answer":"I may not.","citations":[]}'
 
 
@@ -89,8 +91,12 @@ def sly(asked: Asked) -> str:
 async def begun(
     configured: Configured, tmp_path: Path, fake: FakeVllm, answer: Any
 ) -> tuple[dict[str, Any], list[Any]]:
-    """Run a rollout to its end with the gates that only probes can show."""
-    async with running(configured(lines(tmp_path, 40))) as stack:
+    """Run a rollout to its end with the gates that only probes can show.
+
+    At its last step no conversation comes until every question has been asked, so that
+    how many were does not depend on which is quicker.
+    """
+    async with running(configured(lines(tmp_path, QUESTIONS))) as stack:
         await stack.all_ready()
         fake.quirks = Quirks(answer=answer)
         gates = [
@@ -98,10 +104,21 @@ async def begun(
             {"measure": "refusals", "harm": 0.1, "good": 0.3},
             {"measure": "accuracy", "harm": 0.1, "good": 0.3},
         ]
-        id_ = await start(stack, gates=gates)
-        ended = ("promoted", "rolled_back")
-        found = await until(stack, id_, lambda each: each["phase"] in ended)
-        return found, await records(stack, id_)
+        first, last = PLAN["steps"]
+        steps = [first, last | {"units": 100}]
+        id_ = await start(stack, gates=gates, steps=steps)
+
+        def over(each: dict[str, Any]) -> bool:
+            return each["phase"] in ("promoted", "rolled_back")
+
+        await until(stack, id_, lambda each: each["step"] == 1 or over(each))
+        tallies = stack.app.control.state.tallies
+        async with asyncio.timeout(WITHIN):
+            while not over(await shown(stack, id_)):
+                if (await tallies.stage(id_, 1)).probes.units == QUESTIONS:
+                    break
+                await asyncio.sleep(0.01)
+        return await until(stack, id_, over), await records(stack, id_)
 
 
 @pytest.fixture(autouse=True)
@@ -118,9 +135,9 @@ async def test_a_candidate_that_answers_probes_well_is_promoted(
     assert found["phase"] == "promoted"
     probes = [stage.probes for stage in kept[-1].sight.stages]
     assert [each.units for each in (probes[0], *probes[2:])] == [0, 0]
-    assert 20 < probes[1].units <= 40  # each once, however many steps
+    assert probes[1].units == QUESTIONS  # each once, however many steps
     first = [each.sight.stages[1] for each in kept if each.before.step == 0]
-    assert all(each.probes.units <= 20 for each in first)  # its share
+    assert all(each.probes.units <= QUESTIONS // 2 for each in first)  # its share
     assert sum(each.refusals.failures for each in probes) == 0
     assert {record.before.plan.candidate.model for record in kept} == {LORA}
 
