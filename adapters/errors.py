@@ -8,6 +8,8 @@ AdapterError
   RegistryError       the registry cannot do what was asked
     UnknownRef          nothing is registered under the ref
     RefConflict         the ref is bound to other bytes already
+    CollectedAdapter    the ref is bound, its files were collected
+    StillRead           a replica may read the files that should be collected
     CorruptAdapter      stored bytes are not those that were registered
   TransitionError     an event that the state does not allow
   PlanError           a desired state that no sequence of steps can reach
@@ -90,6 +92,28 @@ class RefConflict(RegistryError):  # noqa: N818 - the base names the kind
         self.ref = ref
         self.registered = registered
         self.offered = offered
+
+
+class CollectedAdapter(RegistryError):  # noqa: N818 - the base names the kind
+    """`ref` stays bound, and its files are gone because somebody asked for that."""
+
+    def __init__(self, ref: str) -> None:
+        super().__init__(
+            f"the files of {ref} were collected; adding the same bytes again brings"
+            " them back"
+        )
+        self.ref = ref
+
+
+class StillRead(RegistryError):  # noqa: N818 - the base names the kind
+    """`replicas` may read the files of `ref` yet."""
+
+    def __init__(self, ref: str, replicas: Iterable[str]) -> None:
+        self.replicas = tuple(replicas)
+        super().__init__(
+            f"the files of {ref} may still be read by {'; '.join(self.replicas)}"
+        )
+        self.ref = ref
 
 
 class CorruptAdapter(RegistryError):  # noqa: N818 - the base names the kind

@@ -26,12 +26,16 @@ from adapters.manifest import (
     read_json,
 )
 from adapters.peft_config import config_problems
+from adapters.signature import SIGNATURE
 from adapters.weights import base_shapes, weight_problems
 
-ALLOWED: Final = frozenset({*SERVED, MANIFEST, CARD})
-"""The files of an adapter; the card may be missing."""
+OPTIONAL: Final = frozenset({CARD, SIGNATURE})
+"""Files that an adapter may have."""
 
-_NEEDED: Final = ALLOWED - {CARD}
+ALLOWED: Final = frozenset({*SERVED, MANIFEST}) | OPTIONAL
+"""The files of an adapter."""
+
+_NEEDED: Final = ALLOWED - OPTIONAL
 _PICKLES: Final = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt")
 
 

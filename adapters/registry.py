@@ -2,7 +2,9 @@
 
     blobs/DIGEST/…        an adapter's files; DIGEST is their tree digest
     refs/NAME@vN.json     the binding, written last: what has none does not exist
-    staging/              copies in the making; swept by the next `add`
+    staging/              copies in the making or on their way out; swept by `add`
+    collected/REF         the files of this ref are gone on purpose
+    reads/                which replicas may still read what; see `adapters.reads`
     lock                  held while adding
 
 Paths of blobs are content-addressed, because engines key their prefix caches by
@@ -16,18 +18,20 @@ import os
 import shutil
 import stat
 import tempfile
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from pathlib import Path
 from typing import Annotated, Final
 
 import msgspec
 
 from adapters.errors import (
+    CollectedAdapter,
     CorruptAdapter,
     ManifestError,
     PreflightError,
     RefConflict,
     RefError,
+    StillRead,
     UnknownRef,
 )
 from adapters.files import (
@@ -38,7 +42,6 @@ from adapters.files import (
     write_atomic,
 )
 from adapters.manifest import (
-    CARD,
     MANIFEST,
     Manifest,
     encode_hook,
@@ -46,7 +49,8 @@ from adapters.manifest import (
     parse,
     read_json,
 )
-from adapters.preflight import ALLOWED, Limits, directory_problems
+from adapters.preflight import ALLOWED, OPTIONAL, Limits, directory_problems
+from adapters.reads import Read, Reads
 from adapters.refs import AdapterRef
 
 Check = Callable[[Path], object]
@@ -90,6 +94,7 @@ class Registry:
         """Use a directory, which need not exist yet; limits cap sizes on `add`."""
         self._root: Final = root.resolve()
         self._limits: Final = limits or Limits()
+        self._reads: Final = Reads(self._root / "reads")
 
     def add(self, source: Path, check: Check = _unchecked) -> Registered:
         """Copy an adapter in and bind its ref; again with equal bytes is no change.
@@ -115,6 +120,7 @@ class Registry:
             self._refuse_other_bytes(binding)
             self._place(stage, binding)
             self._bind(binding)
+            self._collected(binding.ref).unlink(missing_ok=True)
         return self.get(binding.ref)
 
     def get(self, ref: AdapterRef) -> Registered:
@@ -122,11 +128,14 @@ class Registry:
 
         Raises:
             UnknownRef: nothing is registered under it.
+            CollectedAdapter: its files are gone on purpose.
             CorruptAdapter: a file is missing, too many, or of another size.
         """
         binding = self._binding(ref)
         if binding is None:
             raise UnknownRef(ref, self.refs())
+        if self._collected(ref).exists():
+            raise CollectedAdapter(ref)
         path = self._blob(binding.digest)
         _check_sizes(path, binding)
         _check_digest(path / MANIFEST, binding)
@@ -147,13 +156,66 @@ class Registry:
             _check_digest(found.path / name, binding)
         return found
 
+    def about_to_read(self, ref: AdapterRef, read: Read) -> Registered:
+        """Look a ref up for a replica that is about to be sent the path.
+
+        The note comes before the look, and `collect` does both the other way round: of
+        two at the same moment at least one sees the other.
+
+        Raises:
+            UnknownRef, CollectedAdapter, CorruptAdapter: as `get`.
+            OSError: the note cannot be written, and the replica must not be told.
+        """
+        self._reads.note(ref, read)
+        return self.get(ref)
+
+    def collect(self, ref: AdapterRef, running: Mapping[str, float]) -> int:
+        """Delete an adapter's files, unless a replica may read them; it stays bound.
+
+        Args:
+            ref: the adapter.
+            running: replicas that were just seen without it, by URL, with the start of
+                their engine in seconds since 1970.
+
+        Returns:
+            Bytes that are free again.
+
+        Raises:
+            UnknownRef: nothing is registered under it.
+            CollectedAdapter: they are gone already.
+            StillRead: naming the replicas.
+            ManifestError: a note of a reader is damaged: nothing is collected.
+        """
+        with self._adding() as stage:
+            binding = self._binding(ref)
+            if binding is None:
+                raise UnknownRef(ref, self.refs())
+            blob = self._blob(binding.digest)
+            if not blob.exists():
+                raise CollectedAdapter(ref)
+            mark = self._collected(ref)
+            mark.parent.mkdir(exist_ok=True)
+            write_atomic(mark, b"")
+            try:
+                if readers := self._reads.may_read(ref, running):
+                    raise StillRead(ref, readers)
+                size = sum(entry.stat().st_size for entry in blob.iterdir())
+                blob.rename(stage / blob.name)
+            except BaseException:
+                mark.unlink()
+                raise
+            self._reads.forget(ref)
+        return size
+
     def refs(self) -> tuple[AdapterRef, ...]:
-        """Name what is registered, by name and version; looks into no file."""
+        """Name what is registered and there, by name and version; opens no file."""
         found: list[AdapterRef] = []
         for path in self._refs().glob("*.json"):
             # A file of another name is none of ours; `get` finds ours by name.
             with contextlib.suppress(RefError):
-                found.append(AdapterRef(path.name.removesuffix(".json")))
+                ref = AdapterRef(path.name.removesuffix(".json"))
+                if not self._collected(ref).exists():
+                    found.append(ref)
         return tuple(sorted(found, key=lambda ref: (ref.name, ref.version)))
 
     def list(self) -> tuple[Registered, ...]:
@@ -166,6 +228,9 @@ class Registry:
 
     def _refs(self) -> Path:
         return self._root / "refs"
+
+    def _collected(self, ref: AdapterRef) -> Path:
+        return self._root / "collected" / str(ref)
 
     def _blob(self, digest: str) -> Path:
         return self._root / "blobs" / digest
@@ -196,7 +261,7 @@ class Registry:
         if problems := directory_problems(source, self._limits):
             raise PreflightError(problems)
         for name in sorted(ALLOWED):
-            if name != CARD or (source / name).exists():
+            if name not in OPTIONAL or (source / name).exists():
                 _copy_file(source / name, stage / name, self._limits.largest(name))
 
     def _binding(self, ref: AdapterRef) -> _Binding | None:

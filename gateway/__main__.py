@@ -48,7 +48,7 @@ def parser() -> argparse.ArgumentParser:
 
 def _serve(arguments: argparse.Namespace, _environ: Mapping[str, str]) -> int:
     # Here and below: the other commands start faster.
-    from gateway.settings import load  # noqa: PLC0415 - as said
+    from gateway.configuration import load  # noqa: PLC0415 - as said
 
     try:
         settings = load(arguments.config, os.environ)

@@ -184,6 +184,7 @@ def _control_plane(settings: Settings, parts: Parts) -> FastAPI:
         presence=parts.presence,
         leader=parts.leader,
         base_ref=settings.engine.base,
+        max_loras=settings.engine.max_loras,
     )
     app.state.reconciler = parts.reconciler
     app.state.refresher = parts.refresher
@@ -243,6 +244,7 @@ def _tenants(settings: Settings) -> Mapping[str, Tenant]:
             fallback=tenant.fallback,
             cache_salt=hmac.new(secret, name.encode(), hashlib.sha256).hexdigest(),
             show_raw=tenant.show_raw,
+            region=tenant.region,
             keep=tenant.keep,
         )
         for name, tenant in settings.tenants.items()

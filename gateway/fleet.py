@@ -3,138 +3,27 @@
 Everything here runs on one event loop and never awaits, so there is no lock.
 """
 
-import asyncio
+import hashlib
 from collections.abc import Callable, Collection, Iterable, Mapping
-from types import TracebackType
-from typing import Self
+from typing import Final
 
-import msgspec
-
-from adapters.lifecycle import Event, State, advance
-from gateway.engine.port import Observed, Replica
+from adapters.lifecycle import Event, State
+from gateway.engine.port import Replica
 from gateway.errors import AdapterUnavailable, Overloaded, UpstreamError
+from gateway.isolation import NOWHERE, Isolation, serves
+from gateway.member import Lease, Member, MemberSeen, Slot, SlotSeen
 
 Uses = Mapping[str, Mapping[str, int]]
 """Requests in flight, by replica and adapter; all of a replica under its own name "".
 """
-_ALL = ""
+_ALL: Final = ""
 
+_BOUND: Final = 1.25
+"""How far above the average a conversation's own replica may be loaded before its next
+request goes elsewhere: Mirrokni, Thorup and Zadimoghaddam, "Consistent Hashing with
+Bounded Loads", 2016, whose c is this."""
 
-class SlotSeen(msgspec.Struct, frozen=True, array_like=True):
-    """A slot as another process is told of it."""
-
-    state: State
-    reason: str
-    answers: bool
-
-
-class MemberSeen(msgspec.Struct, frozen=True, array_like=True):
-    """A replica as another process is told of it."""
-
-    url: str
-    observed: Observed
-    ghosts: int
-    slots: Mapping[str, SlotSeen]
-
-
-class Slot:
-    """One adapter on one replica."""
-
-    __slots__ = ("answers", "elsewhere", "in_flight", "reason", "state")
-
-    def __init__(self) -> None:
-        self.state = State.ABSENT
-        self.reason = ""
-        self.in_flight = 0
-        self.elsewhere = 0
-        """In flight in the gateway's other workers."""
-        self.answers = False
-        """After an unload: the name is off the list and answers all the same."""
-
-    @property
-    def busy(self) -> int:
-        """Requests in flight, wherever in this gateway."""
-        return self.in_flight + self.elsewhere
-
-    def take(self, event: Event, reason: str = "") -> None:
-        """Take a row of the lifecycle table. Raises TransitionError."""
-        self.state = advance(self.state, event)
-        self.reason = reason
-
-
-class Member:
-    """One replica as the gateway sees it."""
-
-    __slots__ = (
-        *("doubted", "elsewhere", "ghosts", "in_flight", "late", "looked"),
-        *("observed", "replica", "slots", "woken"),
-    )
-
-    def __init__(self, replica: Replica) -> None:
-        self.replica = replica
-        self.observed = Observed(alive=False, boot_epoch=0.0, models=frozenset())
-        self.looked = False
-        """Whether anybody has looked yet."""
-        self.doubted = False
-        """A request has lost it since the last look; others are asked first."""
-        self.late = 0
-        """Looks in a row that were not answered in time."""
-        self.slots: dict[str, Slot] = {}
-        self.in_flight = 0
-        self.elsewhere = 0
-        """In flight in the gateway's other workers."""
-        self.ghosts = 0
-        """Unloads and failed loads since its start; their weights keep a slot."""
-        self.woken = asyncio.Event()
-        """Set when the control loop should look before its time."""
-
-    def slot(self, ref: str) -> Slot:
-        """An adapter's slot; a new one is absent."""
-        return self.slots.setdefault(ref, Slot())
-
-    @property
-    def busy(self) -> int:
-        """Requests in flight, wherever in this gateway."""
-        return self.in_flight + self.elsewhere
-
-    @property
-    def alive(self) -> bool:
-        """Whether the last look found it healthy."""
-        return self.observed.alive
-
-    def ready(self, ref: str) -> bool:
-        """Whether an adapter answers here."""
-        slot = self.slots.get(ref)
-        return self.alive and slot is not None and slot.state is State.READY
-
-
-class Lease:
-    """The right to one request on one replica; released exactly once, by `with`."""
-
-    __slots__ = ("_slot", "member", "model")
-
-    def __init__(self, member: Member, model: str, slot: Slot | None) -> None:
-        self.member = member
-        self.model = model
-        self._slot = slot
-
-    def __enter__(self) -> Self:
-        self.member.in_flight += 1
-        if self._slot is not None:
-            self._slot.in_flight += 1
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.member.in_flight -= 1
-        if self._slot is not None:
-            self._slot.in_flight -= 1
-            if not self._slot.in_flight and self._slot.state is State.DRAINING:
-                self.member.woken.set()
+_ANYWHERE: Final = Isolation()
 
 
 class Fleet:
@@ -144,36 +33,55 @@ class Fleet:
         replicas: The engine clients.
         base_name: The base model's name on the engine (`served_model_name`).
         max_in_flight: Requests that one replica may have at once.
+        isolation: Where each replica is, and which adapters it may hold.
     """
 
     def __init__(
-        self, replicas: Iterable[Replica], *, base_name: str, max_in_flight: int
+        self,
+        replicas: Iterable[Replica],
+        *,
+        base_name: str,
+        max_in_flight: int,
+        isolation: Isolation = _ANYWHERE,
     ) -> None:
-        self.members = tuple(Member(replica) for replica in replicas)
+        self.isolation = isolation
+        self.members = tuple(
+            Member(replica, isolation.replicas.get(replica.url, NOWHERE))
+            for replica in replicas
+        )
         self.base_name = base_name
         self._max_in_flight = max_in_flight
         self.settled: Callable[[], bool] = lambda: True
         """Tells the gateway's other workers, if there are any, what is so here now, and
         says whether all of them go by it."""
 
-    def lease_base(self) -> Lease:
-        """A replica for the base model: the one with the fewest requests.
+    def lease_base(self, region: str = NOWHERE, unit: str | None = None) -> Lease:
+        """A replica for the base model.
+
+        Args:
+            region: of the tenant.
+            unit: a conversation that is best served where it was before.
 
         Raises:
             UpstreamError: no replica is alive.
             Overloaded: each is full.
         """
-        return Lease(self._least(self._alive()), self.base_name, None)
+        return Lease(self._chosen(self._alive(region), unit), self.base_name, None)
 
-    def lease(self, ref: str) -> Lease:
+    def lease(self, ref: str, region: str = NOWHERE, unit: str | None = None) -> Lease:
         """A replica on which an adapter is ready.
+
+        Args:
+            ref: the adapter.
+            region: of the tenant.
+            unit: a conversation that is best served where it was before.
 
         Raises:
             UpstreamError: no replica is alive.
             AdapterUnavailable: none of those alive has it ready.
             Overloaded: each that has it is full.
         """
-        alive = self._alive()
+        alive = self._alive(region)
         ready = [member for member in alive if member.ready(ref)]
         if not ready:
             seen = {m.slots[ref].state.value for m in alive if ref in m.slots}
@@ -182,7 +90,7 @@ class Fleet:
                 f" {', '.join(sorted(seen)) or 'absent'}); `wastegate adapter list`"
                 " says why"
             )
-        member = self._least(ready)
+        member = self._chosen(ready, unit)
         return Lease(member, ref, member.slots[ref])
 
     def ready(self, ref: str) -> bool:
@@ -257,17 +165,40 @@ class Fleet:
             for ref, slot in member.slots.items():
                 slot.elsewhere = sum(each.get(ref, 0) for each in found)
 
-    def _alive(self) -> list[Member]:
-        alive = [member for member in self.members if member.alive]
+    def may_hold(self, ref: str) -> tuple[Member, ...]:
+        """The replicas on which an adapter may be at all."""
+        policy = self.isolation.of(ref)
+        return tuple(each for each in self.members if policy.in_region(each.region))
+
+    def _alive(self, region: str) -> list[Member]:
+        alive = [m for m in self.members if m.alive and serves(region, m.region)]
         if not alive:
+            where = f" in region {region}" if region else ""
             raise UpstreamError(
-                "no vLLM replica is up; it is looked at every second and comes back"
-                " by itself"
+                f"no vLLM replica is up{where}; it is looked at every second and comes"
+                " back by itself"
             )
         return alive
 
-    def _least(self, members: list[Member]) -> Member:
+    def _chosen(self, members: list[Member], unit: str | None) -> Member:
+        """The one with the fewest requests; or the unit's own, while that is no worse.
+
+        A conversation's own replica has its prefix in the cache. Which one it is
+        follows from its name alone, so all workers agree, and a replica that comes or
+        goes moves only its own conversations.
+        """
         free = [m for m in members if m.in_flight < self._max_in_flight]
         if not free:
             raise Overloaded("all replicas are full; try again in a second")
-        return min(free, key=lambda m: (m.doubted, m.in_flight))
+        least = min(free, key=lambda m: (m.doubted, m.in_flight))
+        if unit is None or len(members) == 1:
+            return least
+        own = max(members, key=lambda m: _weight(m.replica.url, unit))
+        load = sum(m.in_flight for m in members) + 1
+        light = (own.in_flight + 1) * len(members) < _BOUND * load + len(members)
+        return own if light and own in free and not own.doubted else least
+
+
+def _weight(url: str, unit: str) -> bytes:
+    """How much a replica is a unit's own: rendezvous hashing, the highest one wins."""
+    return hashlib.blake2b(f"{url} {unit}".encode(), digest_size=8).digest()

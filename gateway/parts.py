@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from adapters.lifecycle import State
 from adapters.registry import Registry
+from gateway.control.actions import Actions, Demands
 from gateway.control.changes import Changes
 from gateway.control.counting import Counting
 from gateway.control.documents import Refresher, seeded
@@ -99,6 +100,7 @@ def built(settings: Settings, place: Place | None) -> Parts:
         [VllmReplica(url, engine.timeouts) for url in engine.replicas],
         base_name=engine.served_model_name,
         max_in_flight=-(-engine.max_in_flight // settings.gateway.workers),
+        isolation=settings.isolation,
     )
     registry = Registry(Path(settings.registry.path))
     if place is not None:
@@ -131,8 +133,7 @@ def built(settings: Settings, place: Place | None) -> Parts:
         reconciler=Reconciler(
             fleet,
             live,
-            registry,
-            base_ref=engine.base,
+            Actions(fleet, registry, _demands(settings)),
             max_loras=engine.max_loras,
             poll_seconds=engine.poll_seconds,
         ),
@@ -158,6 +159,20 @@ def built(settings: Settings, place: Place | None) -> Parts:
         follower=_follower(settings, live, fleet, refresher, place),
         begun=asyncio.Event(),
     )
+
+
+def _demands(settings: Settings) -> Demands:
+    """What adapters have to meet.
+
+    Raises:
+        SettingsError: the key that has to have signed them is not there.
+    """
+    named = settings.registry.public_key
+    if named is not None and not Path(named).is_file():
+        raise SettingsError(
+            "registry.public_key", f"{named} is no file; expected a key's PEM"
+        )
+    return Demands(settings.engine.base, Path(named) if named else None)
 
 
 def _taken(

@@ -1,22 +1,15 @@
-"""Configuration: the seed of the state and the limits, read once, frozen, checked.
+"""Configuration: the seed of the state and the limits; frozen, each with its unit.
 
-Several files may be given; a later one is laid over the earlier (tables are merged,
-everything else is replaced), so that keys can live in a file of their own with mode
-600. An unknown key or a bad value stops the start with the key's path.
+`gateway.configuration` reads it.
 """
 
-import tomllib
-from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
-from typing import Annotated, Any, Final, Literal, cast
+from typing import Annotated, Final, Literal
 
 import msgspec
 
-from adapters.errors import RefError
-from adapters.refs import AdapterRef, BaseRef
 from gateway.api.limits import Limits
 from gateway.engine.port import Timeouts
-from gateway.errors import SettingsError
+from gateway.isolation import Isolation, Policy
 from gateway.keep.limits import KeepLimits
 from routing.rules import Generator
 
@@ -75,6 +68,8 @@ class Engine(Section, frozen=True):
     """Requests on one replica at once: vLLM's default max_num_seqs of 256 times 1.25."""
     max_loras: Count = 4
     """Adapters that a replica holds at once; vLLM's --max-loras."""
+    regions: dict[Url, Label] = {}
+    """By replica, where it is. A tenant with a `region` is served there only."""
     poll_seconds: Seconds = 1.0
     """How often a replica is looked at. Its death is noticed by a request sooner."""
 
@@ -85,6 +80,9 @@ class Registry(Section, frozen=True):
     path: str = "var/adapters"
     base_path: str = "var/models"
     """Directory that holds the base checkpoints, each under its ref."""
+    public_key: str | None = None
+    """PEM of an elliptic-curve public key. With one, an adapter is loaded only if its
+    `model.sig` is an OpenSSF model signature by that key over all its other files."""
 
 
 class FlagSeed(Section, frozen=True):
@@ -130,11 +128,22 @@ class Tenant(Section, frozen=True):
     surfaces: tuple[Label, ...] = ()
     fallback: Literal["none", "base"] = "none"
     """What answers when the chosen adapter is ready nowhere."""
+    region: Annotated[str, msgspec.Meta(pattern=r"^([a-z0-9][a-z0-9_-]{0,62})?$")] = ""
+    """Its requests are served by replicas of this region only; empty: by any."""
     show_raw: bool = False
     """Whether an output that is refused is shown in the error. It is unchecked text."""
     keep: Literal["none", "flawed", "all"] = "none"
     """Which checked outputs are kept for training, prompts and all, scrubbed: `flawed`
     are the repaired and the refused, and whatever gets feedback. Opt-in: it is text."""
+
+
+class AdapterPolicy(Section, frozen=True):
+    """What an adapter is restricted to, in all its versions."""
+
+    tenants: tuple[Label, ...] = ()
+    """Whom it may answer; empty: everybody."""
+    regions: tuple[Label, ...] = ()
+    """Where its weights may be; empty: everywhere."""
 
 
 class Settings(Section, frozen=True):
@@ -150,6 +159,8 @@ class Settings(Section, frozen=True):
     """Paths of schemas that others may refer to by their `$id`."""
     surfaces: dict[Label, Surface] = {}
     tenants: dict[Label, Tenant] = {}
+    adapters: dict[str, AdapterPolicy] = {}
+    """By an adapter's name, without its version."""
     limits: Limits = Limits()
     keep: KeepLimits = KeepLimits()
 
@@ -158,178 +169,14 @@ class Settings(Section, frozen=True):
         """The seed of `GENERATOR`."""
         return self.flags.get("GENERATOR", FlagSeed())
 
-
-def load(paths: Sequence[Path], environ: Mapping[str, str]) -> Settings:
-    """Read, overlay, check.
-
-    Args:
-        paths: TOML files, later ones over earlier ones.
-        environ: `GENERATOR`, when set, is the flag's default.
-
-    Raises:
-        SettingsError: naming the key's path and what would be right.
-    """
-    merged: dict[str, Any] = {}
-    for path in paths:
-        merged = _merge(merged, _anchored(_read(path), path.parent))
-    if generator := environ.get("GENERATOR"):
-        merged = _merge(merged, {"flags": {"GENERATOR": {"default": generator}}})
-    try:
-        settings = msgspec.convert(merged, Settings)
-    except msgspec.ValidationError as error:
-        raise _explained(error) from error
-    for check in _CHECKS:
-        check(settings)
-    return settings
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise SettingsError(str(path), "no such file; --config names it") from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(str(path), f"cannot be read: {error}") from error
-    except tomllib.TOMLDecodeError as error:
-        raise SettingsError(str(path), f"is not TOML: {error}") from error
-
-
-def _anchored(raw: dict[str, Any], base: Path) -> dict[str, Any]:
-    """Schema paths are relative to the file that names them; make them so."""
-    surfaces = raw.get("surfaces")
-    tables = [raw.get("schemas")]
-    if isinstance(surfaces, dict):
-        tables += cast("dict[str, Any]", surfaces).values()
-    for given in tables:
-        if isinstance(given, dict):
-            table = cast("dict[str, Any]", given)
-            named = (
-                ("schema", "probes")
-                if given is not raw.get("schemas")
-                else tuple(table)
-            )
-            for key in named:
-                if isinstance(table.get(key), str):
-                    table[key] = str(base / table[key])
-    return raw
-
-
-def _merge(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    merged = dict(under)
-    for key, value in over.items():
-        below = merged.get(key)
-        both = isinstance(below, dict) and isinstance(value, dict)
-        merged[key] = (
-            _merge(cast("dict[str, Any]", below), cast("dict[str, Any]", value))
-            if both
-            else value
+    @property
+    def isolation(self) -> Isolation:
+        """Who and what is kept apart."""
+        return Isolation(
+            {
+                name: Policy(frozenset(each.tenants), frozenset(each.regions))
+                for name, each in self.adapters.items()
+            },
+            self.engine.regions,
+            {name: each.region for name, each in self.tenants.items()},
         )
-    return merged
-
-
-def _explained(error: msgspec.ValidationError) -> SettingsError:
-    """`Object contains unknown field `x` - at `$.gateway`` becomes `gateway: …`."""
-    message, _, where = str(error).partition(" - at `")
-    path = where.rstrip("`").removeprefix("key in ").removeprefix("$").lstrip(".")
-    return SettingsError(path or "configuration", message)
-
-
-def _keys(settings: Settings) -> None:
-    if not settings.admin.key_sha256:
-        raise SettingsError(
-            "admin.key_sha256", "needs at least one key; `wastegate key new` makes one"
-        )
-    if not any(tenant.key_sha256 for tenant in settings.tenants.values()):
-        raise SettingsError(
-            "tenants", "needs a tenant with a key; `wastegate key new` makes one"
-        )
-    _unique(
-        "admin",
-        (k.rpartition("=")[2] for k in _admin_keys(settings.admin)),
-    )
-    _unique("tenants", (k for t in settings.tenants.values() for k in t.key_sha256))
-
-
-def _admin_keys(admin: Admin) -> Iterable[str]:
-    return (*admin.key_sha256, *admin.read_key_sha256)
-
-
-def _unique(path: str, hashes: Iterable[str]) -> None:
-    seen: set[str] = set()
-    for digest in hashes:
-        if digest in seen:
-            raise SettingsError(
-                path, f"key_sha256 {digest[:8]}… is given twice; one key, one holder"
-            )
-        seen.add(digest)
-
-
-def _surfaces(settings: Settings) -> None:
-    if AUTO in settings.surfaces:
-        raise SettingsError(
-            f"surfaces.{AUTO}", "is reserved for requests of no surface; rename it"
-        )
-    for name, tenant in settings.tenants.items():
-        for surface in tenant.surfaces:
-            if surface not in settings.surfaces:
-                known = ", ".join(sorted(settings.surfaces)) or "none"
-                raise SettingsError(
-                    f"tenants.{name}.surfaces",
-                    f"`{surface}` is not configured (known: {known})",
-                )
-    for name, surface in settings.surfaces.items():
-        _surface(f"surfaces.{name}", surface)
-
-
-def _surface(path: str, surface: Surface) -> None:
-    if surface.mode == "constrained" and surface.schema is None:
-        raise SettingsError(f"{path}.mode", "`constrained` needs a schema")
-    if surface.probes is not None and surface.schema is None:
-        raise SettingsError(f"{path}.probes", "need a schema to be checked")
-    if surface.last_resort != "none" and surface.mode == "constrained":
-        raise SettingsError(
-            f"{path}.last_resort",
-            "has no use where `mode` is constrained already; leave it out",
-        )
-
-
-def _refs(settings: Settings) -> None:
-    _parsed("engine.base", BaseRef, settings.engine.base)
-    for generator, ref in settings.generators.items():
-        _parsed(f"generators.{generator}", AdapterRef, ref)
-
-
-def _parsed(path: str, kind: type[BaseRef] | type[AdapterRef], text: str) -> None:
-    try:
-        kind.parse(text)
-    except RefError as error:
-        raise SettingsError(path, str(error)) from error
-
-
-def _weights(settings: Settings) -> None:
-    total = settings.flag.lora + settings.flag.lora_pref
-    whole = 10_000
-    if total > whole:
-        raise SettingsError(
-            "flags.GENERATOR", f"lora + lora_pref is {total}; at most {whole}"
-        )
-
-
-def _tokens(settings: Settings) -> None:
-    if settings.limits.default_max_tokens > settings.limits.max_tokens:
-        raise SettingsError(
-            "limits.default_max_tokens", "must not exceed limits.max_tokens"
-        )
-
-
-def _workers(settings: Settings) -> None:
-    kept = [name for name, each in settings.tenants.items() if each.keep != "none"]
-    if settings.gateway.workers > 1 and kept:
-        raise SettingsError(
-            f"tenants.{kept[0]}.keep",
-            "needs `gateway.workers = 1`: feedback has to come to the process that has"
-            " answered",
-        )
-
-
-_CHECKS = (_keys, _surfaces, _refs, _weights, _tokens, _workers)

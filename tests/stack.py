@@ -16,7 +16,8 @@ from fastapi import FastAPI
 
 from gateway.api.server import protocol
 from gateway.app import Application, create_app
-from gateway.settings import Settings, load
+from gateway.configuration import load
+from gateway.settings import Settings
 
 KEY = "tenant-key"
 ADMIN_KEY = "admin-key"
@@ -36,11 +37,13 @@ class Stack(NamedTuple):
     http: aiohttp.ClientSession
     app: Application
 
-    async def assist(self, user: str = "How much?", **fields: Any) -> "Reply":
+    async def assist(
+        self, user: str = "How much?", *, key: str = KEY, **fields: Any
+    ) -> "Reply":
         """POST /v1/assist with one passage of context."""
         context = [{"id": "S1", "text": "The kettle holds 1.7 litres."}]
         body = {"input": {"context": context, "user": user}} | fields
-        return await self.post("/v1/assist", body)
+        return await self.post("/v1/assist", body, key=key)
 
     async def chat(self, **fields: Any) -> "Reply":
         """POST /v1/chat/completions."""

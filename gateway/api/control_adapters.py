@@ -8,9 +8,10 @@ from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from adapters.errors import AdapterError
+from adapters.errors import AdapterError, PlanError, RegistryError
 from adapters.lifecycle import State
 from adapters.manifest import CARD
+from adapters.plan import check_fits
 from adapters.refs import AdapterRef
 from adapters.registry import Registered
 from gateway.api.control_flags import AtDesk, Desk, Name, Why
@@ -19,6 +20,7 @@ from gateway.control.changes import Who
 from gateway.control.reconcile import Reconciler
 from gateway.control.unmount import unmount
 from gateway.errors import NotFound, StateConflict, UpstreamTimeout
+from routing.rollout import RUNNING
 
 Wait = Annotated[float, Field(ge=0, le=600)]
 _HOPELESS: Final = frozenset({State.FAILED, State.QUARANTINED})
@@ -63,6 +65,7 @@ async def mount_adapter(
     """Mount an adapter on every replica; 200 once it is proven to have an effect."""
     registered = _registered(desk, body.ref)
     ref = str(registered.ref)
+    _refuse_unfitting(desk, ref)
     work.forgive(ref)
     await desk.changes.mount(ref, Who(operator.name, body.why))
     work.wake()
@@ -70,11 +73,27 @@ async def mount_adapter(
     def settled() -> bool:
         slots = desk.fleet.states(ref).values()
         decided = [s for s in slots if s.state is State.READY or s.state in _HOPELESS]
-        return len(decided) == len(desk.fleet.members) and desk.fleet.settled()
+        return len(decided) == len(desk.fleet.may_hold(ref)) and desk.fleet.settled()
 
     in_time = await work.until(settled, within=body.wait_seconds)
     _refuse_unready(desk, ref, in_time=in_time, waited=body.wait_seconds)
     return _adapter(desk, ref, registered.digest)
+
+
+def _refuse_unfitting(desk: Desk, ref: str) -> None:
+    """Refuse an adapter that some replica has no slot for, before anything changes."""
+    where = desk.fleet.may_hold(ref)
+    if not where:
+        regions = ", ".join(sorted(desk.fleet.isolation.of(ref).regions))
+        raise StateConflict(f"{ref} stays in {regions}: no replica is there")
+    wanted = desk.live.present.mounted | {ref}
+    for member in where:
+        there = (each for each in wanted if member in desk.fleet.may_hold(each))
+        try:
+            check_fits({AdapterRef(each): "mounted" for each in there}, desk.max_loras)
+        except PlanError as error:
+            url = member.replica.url
+            raise StateConflict(f"{url}: {error}", param="ref") from error
 
 
 def _refuse_unready(desk: Desk, ref: str, *, in_time: bool, waited: float) -> None:
@@ -113,6 +132,42 @@ async def unmount_adapter(
         within=wait_seconds,
     )
     return msgspec.to_builtins(done)
+
+
+@router.post("/adapters/{ref}/collect")
+async def collect_adapter(ref: str, desk: AtDesk, operator: Changer) -> dict[str, Any]:
+    """Delete the files of an adapter that nobody uses and no replica may read."""
+    found = AdapterRef.parse(ref) if ref in desk.registry.refs() else None
+    if found is None:
+        raise NotFound(f"there are no files of {ref[:96]!r} here", param="ref")
+    if uses := _uses(desk, ref):
+        raise StateConflict(f"{ref} is in use: {'; '.join(uses)}", param="ref")
+    running = {
+        member.replica.url: member.observed.boot_epoch
+        for member in desk.fleet.members
+        if member.alive and ref not in member.observed.models
+    }
+    try:
+        size = await asyncio.to_thread(desk.registry.collect, found, running)
+    except RegistryError as error:
+        raise StateConflict(str(error), param="ref") from error
+    return {"ref": ref, "bytes": size}
+
+
+def _uses(desk: Desk, ref: str) -> list[str]:
+    present = desk.live.present
+    said = [
+        f"bound to {name}" for name, bound in present.bindings.items() if bound == ref
+    ]
+    if ref in present.mounted:
+        said.append(f"mounted: wastegate adapter unmount {ref}")
+    said += [
+        f"part of rollout {each.id}"
+        for each in present.rollouts.values()
+        if each.phase in RUNNING
+        and ref in (each.plan.candidate.model, each.plan.control.model)
+    ]
+    return said
 
 
 @router.get("/adapters/{ref}/card")

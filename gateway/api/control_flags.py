@@ -41,6 +41,8 @@ class Desk(msgspec.Struct, frozen=True):
     presence: Presence
     leader: Leader
     base_ref: str
+    max_loras: int
+    """Adapters that a replica holds at once."""
 
 
 class Body(BaseModel):

@@ -9,6 +9,7 @@ import msgspec
 from adapters.errors import AdapterError
 from adapters.manifest import load
 from adapters.registry import Registry
+from adapters.signature import check_signature
 from gateway.cli.arguments import Add, group
 from gateway.cli.client import Admin, segment
 from gateway.cli.errors import CliError
@@ -34,6 +35,13 @@ gone. The base goes on answering.
 
 example:
   wastegate adapter unmount acme-behav-lora@v1 --why "too terse"
+"""
+_COLLECT: Final = """\
+Deletes the files of an adapter that nothing uses and no replica may read any more. Its
+ref stays bound: the same bytes may be added again, others never.
+
+example:
+  wastegate adapter collect acme-behav-lora@v1
 """
 _CARD: Final = """\
 Prints an adapter's model card.
@@ -115,6 +123,9 @@ def register(add: Add) -> None:
             help="how long to wait for the end (%(default)s)",
         )
         each.set_defaults(run=remote(command))
+    collect = within("collect", "delete an adapter's files", _COLLECT)
+    collect.add_argument("ref", metavar="REF")
+    collect.set_defaults(run=remote(collect_files))
     card = within("card", "print the model card", _CARD)
     card.add_argument("ref", metavar="REF")
     card.set_defaults(run=remote(show_card))
@@ -133,6 +144,12 @@ def register(add: Add) -> None:
         default=Path("var/models"),
         metavar="PATH",
         help="where base models are, each under its ref (%(default)s)",
+    )
+    enter.add_argument(
+        "--key",
+        type=Path,
+        metavar="PEM",
+        help="public key that has to have signed it (registry.public_key)",
     )
     enter.set_defaults(run=local(enter_registry))
 
@@ -199,6 +216,19 @@ def unmount(arguments: argparse.Namespace, admin: Admin, screen: Screen) -> None
         )
 
 
+class Collected(msgspec.Struct, frozen=True):
+    """What a collection has freed."""
+
+    ref: str
+    bytes: int
+
+
+def collect_files(arguments: argparse.Namespace, admin: Admin, screen: Screen) -> None:
+    """Delete one adapter's files."""
+    done = admin.post(f"adapters/{segment(arguments.ref)}/collect", {}).read(Collected)
+    screen.show(done, f"{done.ref}: {done.bytes:,} bytes are free again")
+
+
 def show_card(arguments: argparse.Namespace, admin: Admin, screen: Screen) -> None:
     """Print the card as it is."""
     text = admin.get(f"adapters/{segment(arguments.ref)}/card").body.decode()
@@ -213,7 +243,8 @@ def enter_registry(arguments: argparse.Namespace, screen: Screen) -> None:
     """
     try:
         entry = Registry(arguments.registry).add(
-            arguments.source, lambda stage: _check(stage, arguments.models)
+            arguments.source,
+            lambda stage: _check(stage, arguments.models, arguments.key),
         )
     except (AdapterError, OSError) as error:
         raise CliError(
@@ -224,6 +255,8 @@ def enter_registry(arguments: argparse.Namespace, screen: Screen) -> None:
     screen.show(told, table(("ref", "digest", "path"), [tuple(told.values())]))
 
 
-def _check(stage: Path, models: Path) -> None:
-    """Check an adapter against the base model that its manifest names."""
+def _check(stage: Path, models: Path, key: Path | None) -> None:
+    """Check an adapter against the base that its manifest names, and who signed it."""
+    if key is not None:
+        check_signature(stage, key)
     fits(models / str(load(stage).base.ref))(stage)

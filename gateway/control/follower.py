@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Final
 
 from gateway.control.mail import SAY_SECONDS, Mailbox, Orders, Report
-from gateway.fleet import Fleet, Member
+from gateway.fleet import Fleet
 from gateway.live import Live
+from gateway.member import Member
 
 _FIRST_SECONDS: Final = 30.0
 """So long the first orders may take: the first worker is looking at the replicas."""

@@ -13,8 +13,9 @@ from typing import Final
 
 import msgspec
 
-from gateway.fleet import MemberSeen, Uses
+from gateway.fleet import Uses
 from gateway.live import Unheard
+from gateway.member import MemberSeen
 
 _LOG: Final = logging.getLogger("wastegate")
 

@@ -40,9 +40,10 @@ class Ground(msgspec.Struct, frozen=True):
 
 
 def ready(fleet: Fleet, target: Target) -> bool:
-    """Whether a target could answer on every live replica."""
-    alive = [member for member in fleet.members if member.alive]
+    """Whether a target could answer on every live replica that may hold it."""
     model = target.model
+    where = fleet.members if model is None else fleet.may_hold(model)
+    alive = [member for member in where if member.alive]
     return bool(alive) and (model is None or all(each.ready(model) for each in alive))
 
 
@@ -67,7 +68,12 @@ def impossible(plan: Plan, ground: Ground) -> tuple[str, ...]:
         )
         for name in sorted(named - set(known))
     ]
-    return (*taken(plan, present.rollouts), *found, *_otherwise(plan, ground, present))
+    return (
+        *taken(plan, present.rollouts),
+        *found,
+        *_refused(plan, ground),
+        *_otherwise(plan, ground, present),
+    )
 
 
 def taken(plan: Plan, rollouts: Mapping[str, Rollout]) -> tuple[str, ...]:
@@ -94,6 +100,13 @@ def _lacks(target: Target, ground: Ground) -> Iterable[str]:
         yield f"{target.model} is not mounted: wastegate adapter mount {target.model}"
     elif not ready(ground.fleet, target):
         yield f"{target.model} is not ready on every live replica"
+
+
+def _refused(plan: Plan, ground: Ground) -> Iterable[str]:
+    tenants = tuple(_all(plan.tenants, ground.tenants))
+    for target in (plan.candidate, plan.control):
+        if why := ground.fleet.isolation.refuses(target.model or "", tenants):
+            yield f"{why}; name the tenants that it is for"
 
 
 def _otherwise(plan: Plan, ground: Ground, present: Present) -> Iterable[str]:

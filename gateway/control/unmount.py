@@ -13,7 +13,8 @@ import msgspec
 
 from adapters.lifecycle import State
 from gateway.control.changes import Changes, Who
-from gateway.fleet import Fleet, Member
+from gateway.fleet import Fleet
+from gateway.member import Member
 
 StepName = Literal["routing_removed", "drained", "unloaded", "verified"]
 

@@ -17,7 +17,7 @@ from typing import Final
 
 import msgspec
 
-from gateway import settings
+from gateway import configuration
 from gateway.errors import SettingsError
 from gateway.host import (
     children,
@@ -194,7 +194,7 @@ def _require(rows: tuple[doctor.Row, ...]) -> None:
 def _check(layout: Layout, order: Order) -> None:
     """Let the gateway's own reader judge the files, before anything is started."""
     try:
-        settings.load((*order.configs, layout.overlay), os.environ)
+        configuration.load((*order.configs, layout.overlay), os.environ)
     except SettingsError as error:
         raise ConfigError(
             f"the configuration is refused: {error}",

@@ -20,7 +20,7 @@ from gateway.errors import (
     UpstreamError,
     UpstreamTimeout,
 )
-from gateway.fleet import Lease
+from gateway.member import Lease
 from gateway.pipeline.call import (
     Call,
     ChatMessage,

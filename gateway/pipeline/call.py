@@ -23,6 +23,8 @@ class Tenant(msgspec.Struct, frozen=True):
     """Keeps the engine's prefix cache apart between tenants; never the client's."""
     show_raw: bool = False
     """Whether an output that is refused is shown in the error."""
+    region: str = ""
+    """Where its requests stay; empty is anywhere. See `gateway.isolation`."""
     keep: Keep = "none"
     """Which checked outputs are kept for training; see `gateway.keep`."""
 
@@ -127,6 +129,11 @@ class Call(msgspec.Struct, frozen=True):
         if self.schema is None:
             return "none"
         return "constrained" if self.constrained else "free"
+
+    @property
+    def conversation(self) -> str | None:
+        """What is best served where it was served before."""
+        return None if self.surface.unit == "request" else self.unit
 
     @property
     def context_ids(self) -> frozenset[str] | None:

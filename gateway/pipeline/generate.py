@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from gateway.errors import UpstreamError
-from gateway.fleet import Lease
+from gateway.member import Lease
 from gateway.pipeline.call import Call, ResponseFormat, Spoken, upstream_body
 from gateway.pipeline.trace import Trace
 from structured.aliases import Aliases

@@ -14,7 +14,7 @@ from contextlib import aclosing
 from typing import Final
 
 from gateway.errors import UpstreamTimeout
-from gateway.fleet import Lease
+from gateway.member import Lease
 from gateway.pipeline.answer import (
     Answer,
     accepted,

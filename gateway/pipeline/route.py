@@ -8,8 +8,9 @@ from typing import Final
 import msgspec
 
 from gateway.errors import AdapterUnavailable, BadRequest, UpstreamLost
-from gateway.fleet import Fleet, Lease
+from gateway.fleet import Fleet
 from gateway.live import Live
+from gateway.member import Lease
 from gateway.pipeline.call import Call
 from gateway.pipeline.trace import Trace
 from routing.decision import Decision, Membership, Query
@@ -54,12 +55,12 @@ class Router(msgspec.Struct, frozen=True):
         if decision.member is not None and call.unit is not None:
             self.assigned(decision.member, call.tenant.name, call.unit)
         try:
-            lease = self._leased(decision.generator, trace, decision.model)
+            lease = self._leased(call, decision.generator, trace, decision.model)
         except AdapterUnavailable:
             if call.tenant.fallback != "base":
                 raise
             trace.reason = decision.text + FALLBACK
-            lease = self._leased("base", trace)
+            lease = self._leased(call, "base", trace)
         with lease:
             try:
                 yield lease
@@ -79,14 +80,18 @@ class Router(msgspec.Struct, frozen=True):
         except PartError as error:
             raise BadRequest(f"the conversation's id {error.message}") from error
 
+    def _may(self, call: Call, ref: str) -> bool:
+        """Whether an adapter is for who asks."""
+        return self.fleet.isolation.of(ref).for_tenant(call.tenant.name)
+
     def _leased(
-        self, generator: Generator, trace: Trace, model: str | None = None
+        self, call: Call, generator: Generator, trace: Trace, model: str | None = None
     ) -> Lease:
         """Lease what a generator means: `model`, or else what it is bound to."""
         trace.generator = generator
         if generator == "base":
             trace.model = self.base_ref
-            return self.fleet.lease_base()
+            return self.fleet.lease_base(call.tenant.region, call.conversation)
         present = self.live.present
         ref = model or present.bindings.get(generator)
         if ref is None:
@@ -94,8 +99,10 @@ class Router(msgspec.Struct, frozen=True):
                 f"{generator} is bound to no adapter; PUT /admin/v1/bindings/{generator}"
             )
         trace.model = ref
+        if not self._may(call, ref):
+            raise AdapterUnavailable(f"{ref} is not for {call.tenant.name}")
         if ref not in present.mounted:
             raise AdapterUnavailable(
                 f"{ref} is unmounted; `wastegate adapter mount {ref}` brings it back"
             )
-        return self.fleet.lease(ref)
+        return self.fleet.lease(ref, call.tenant.region, call.conversation)

@@ -92,7 +92,9 @@ class Shadow:
             drawn = bucket("shadow", rollout.id, record.tenant, record.request_id)
         except PartError:
             return None
-        if drawn >= rollout.plan.shadow:
+        model = rollout.plan.candidate.model
+        policy = self._router.fleet.isolation.of(model or "")
+        if drawn >= rollout.plan.shadow or not policy.for_tenant(record.tenant):
             return None
         return Mirrored(member, call, unit, rollout.plan.candidate, control)
 
@@ -105,7 +107,13 @@ class Shadow:
         call = msgspec.structs.replace(
             each.call,
             request_id=ASKED_BY,
-            tenant=Tenant(ASKED_BY, frozenset(), "none", cache_salt=ASKED_BY),
+            tenant=Tenant(
+                ASKED_BY,
+                frozenset(),
+                "none",
+                cache_salt=ASKED_BY,
+                region=each.call.tenant.region,
+            ),
             stream=False,
         )
         base = self._router

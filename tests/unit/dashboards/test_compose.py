@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from dashboards.__main__ import main
-from gateway.settings import load
+from gateway.configuration import load
 
 ROOT = Path(__file__).parents[3]
 GATEWAY_IMAGE = ROOT / "images/gateway"

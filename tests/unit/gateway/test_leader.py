@@ -12,8 +12,9 @@ from gateway.control import leader as module
 from gateway.control.follower import Follower
 from gateway.control.leader import Leader
 from gateway.engine.port import Observed, Replica
-from gateway.fleet import Fleet, Member
+from gateway.fleet import Fleet
 from gateway.live import Live, Present
+from gateway.member import Member
 from routing.flags import FlagDocument
 from routing.rules import Kill
 

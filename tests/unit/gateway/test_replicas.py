@@ -11,7 +11,7 @@ from gateway.control.reconcile import LATE_LOOKS
 from gateway.engine.fake import FakeVllm
 from gateway.engine.fake_quirks import Quirks
 from gateway.engine.refusal import Limit
-from gateway.fleet import Member
+from gateway.member import Member
 from tests.stack import Reply, Stack, configuration, running
 from tests.unit.gateway.conftest import LORA
 from tests.unit.gateway.test_assist import GOOD

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from gateway.configuration import load
 from gateway.errors import SettingsError
-from gateway.settings import Settings, load
+from gateway.settings import Settings
 
 KEY = "a" * 64
 OTHER = "b" * 64

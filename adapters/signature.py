@@ -1,0 +1,51 @@
+"""Who vouches for an adapter: an OpenSSF model signature over all its other files.
+
+The file `model.sig` is a Sigstore bundle as `model_signing sign elliptic_key` writes it.
+Only signatures by a key are taken: they are checked without a network.
+"""
+
+from pathlib import Path
+from typing import Final
+
+from adapters.errors import PreflightError
+
+SIGNATURE: Final = "model.sig"
+
+
+def check_signature(directory: Path, public_key: Path) -> None:
+    """Check that the holder of a key has signed exactly the files that are here.
+
+    Args:
+        directory: an adapter's directory that nobody else writes to.
+        public_key: PEM of an elliptic-curve public key.
+
+    Raises:
+        PreflightError: no signature, another key's, or one over other files.
+    """
+    if not (directory / SIGNATURE).is_file():
+        expected = f"expected a signature by the key {public_key.name}"
+        raise PreflightError([f"{SIGNATURE} is missing; {expected}"])
+    if why := _mismatch(directory, public_key):
+        raise PreflightError([f"{SIGNATURE}: {why}"])
+
+
+def _mismatch(directory: Path, public_key: Path) -> str:
+    # Importing it takes most of a second and brings 20 packages: only who demands
+    # signatures pays for it.
+    from model_signing import hashing, verifying  # noqa: PLC0415 - as said
+
+    signature = directory / SIGNATURE
+    covered = hashing.Config().set_ignored_paths(  # pyright: ignore[reportUnknownMemberType] -- its PathLike has no parameter
+        paths=[str(signature)], ignore_git_paths=False
+    )
+    config = verifying.Config().set_hashing_config(covered)
+    key = str(public_key)
+    try:
+        config.use_elliptic_key_verifier(public_key=key).verify(directory, signature)  # pyright: ignore[reportUnknownMemberType] -- as above
+    except ValueError as error:
+        if "Key mismatch" in str(error):
+            return f"signed by another key than {public_key.name}"
+        return f"does not verify with the key {public_key.name}: {error}"
+    except Exception as error:  # noqa: BLE001 - a bundle is anybody's bytes, and the library raises whatever its parsers do: KeyError, InvalidSignature, DecodeError
+        return f"is no signature: {type(error).__name__} {error}"
+    return ""

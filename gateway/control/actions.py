@@ -1,0 +1,218 @@
+"""What a step of the plan does on a replica, and what comes of it in the table."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from adapters.errors import AdapterError, PreflightError
+from adapters.lifecycle import Event, State
+from adapters.plan import Action, Step
+from adapters.reads import Read
+from adapters.refs import AdapterRef
+from adapters.registry import Registered, Registry
+from adapters.signature import check_signature
+from gateway.control.proof import Proof, disagreement, pin, prove
+from gateway.engine.port import Replica
+from gateway.errors import AdapterUnavailable, GatewayError, UpstreamTimeout
+from gateway.fleet import Fleet
+from gateway.member import Member, Slot
+
+_FIRST_RETRY: Final = 5.0
+_LAST_RETRY: Final = 60.0
+"""Seconds between two loads of an adapter that a replica refused; doubles."""
+
+
+class Demands(msgspec.Struct, frozen=True):
+    """What an adapter has to meet before a replica hears of it.
+
+    Args:
+        base_ref: the base that is served; adapters of another are unfit.
+        public_key: PEM of the key that has to have signed it; none demands nothing.
+    """
+
+    base_ref: str
+    public_key: Path | None = None
+
+    def check(self, found: Registered) -> None:
+        """Check an adapter in the registry; its files do not change any more.
+
+        Raises:
+            PreflightError: it does not meet them.
+        """
+        base = found.manifest.base.ref
+        if base != self.base_ref:
+            raise PreflightError([f"made for {base}; {self.base_ref} is served"])
+        if self.public_key is not None:
+            check_signature(found.path, self.public_key)
+
+
+class Actions:
+    """Carries out steps.
+
+    Args:
+        fleet: what is ready where.
+        registry: where adapters lie; read in a thread.
+        demands: what they have to meet.
+    """
+
+    def __init__(self, fleet: Fleet, registry: Registry, demands: Demands) -> None:
+        self._fleet = fleet
+        self._registry = registry
+        self._demands = demands
+        self._failures: dict[tuple[str, str], tuple[int, float]] = {}
+        """How often in a row a load was refused, and when to try again."""
+        self._proofs: dict[str, tuple[str, Proof]] = {}
+        """By adapter its first proof, and the replica that gave it."""
+        self._carry: Mapping[
+            Action, Callable[[Member, Slot, AdapterRef], Awaitable[None]]
+        ] = {
+            Action.STAGE: self._stage,
+            Action.LOAD: self._load,
+            Action.WARM: self._warm,
+            Action.PIN: self._pin,
+            Action.UNLOAD: self._unload,
+            Action.LOOK_UP: self._look_up,
+            Action.DRAIN: self._nothing,
+            Action.RESUME: self._nothing,
+        }
+
+    async def carry(self, member: Member, step: Step) -> None:
+        """Do one step on one replica.
+
+        Raises:
+            TransitionError: the table has no row for it, a defect of ours.
+        """
+        slot = member.slot(step.ref)
+        if step.begins is not None:
+            slot.take(step.begins, slot.reason)
+        await self._carry[step.action](member, slot, step.ref)
+
+    def due(self, member: Member) -> list[AdapterRef]:
+        """Name the adapters that a replica has refused and may be asked for again."""
+        now = time.monotonic()
+        return [
+            AdapterRef(ref)
+            for ref, slot in member.slots.items()
+            if slot.state is State.FAILED
+            and self._failures.get((member.replica.url, ref), (0, 0.0))[1] <= now
+        ]
+
+    def forgive(self, ref: str) -> None:
+        """Begin anew with an adapter, as a person has asked."""
+        self._proofs.pop(ref, None)
+        for member in self._fleet.members:
+            self._failures.pop((member.replica.url, ref), None)
+            slot = member.slots.get(ref)
+            if slot is not None and slot.state is State.QUARANTINED:
+                slot.take(Event.RELEASED, "asked for again")
+
+    async def _stage(self, member: Member, slot: Slot, ref: AdapterRef) -> None:
+        try:
+            found = await asyncio.to_thread(self._registry.verify, ref)
+            await asyncio.to_thread(self._demands.check, found)
+        except (AdapterError, OSError) as error:
+            slot.take(Event.UNFIT, str(error))
+            return
+        slot.answers = False
+        slot.take(Event.PREPARED)
+
+    async def _load(self, member: Member, slot: Slot, ref: AdapterRef) -> None:
+        key = (member.replica.url, str(ref))
+        try:
+            read = Read(member.replica.url, member.observed.boot_epoch)
+            found = await asyncio.to_thread(self._registry.about_to_read, ref, read)
+            await member.replica.load(str(ref), found.path)
+        except UpstreamTimeout as error:
+            slot.take(Event.UNCLEAR, error.message)
+        except (GatewayError, AdapterError, OSError) as error:
+            times = self._failures.get(key, (0, 0.0))[0]
+            wait = min(_LAST_RETRY, _FIRST_RETRY * 2**times)
+            self._failures[key] = (times + 1, time.monotonic() + wait)
+            member.ghosts += 1
+            slot.take(Event.LOAD_REFUSED, f"{error}; again in {wait:g} s")
+        else:
+            self._failures.pop(key, None)
+            slot.take(Event.LOAD_DONE)
+            member.woken.set()
+
+    async def _warm(self, member: Member, slot: Slot, ref: AdapterRef) -> None:
+        try:
+            proof = await prove(
+                member.replica,
+                base=self._fleet.base_name,
+                adapter=str(ref),
+                probes=(await self._registered(ref)).manifest.probes,
+            )
+        except GatewayError as error:
+            slot.take(Event.UNCLEAR, error.message)
+            return
+        except AdapterError as error:
+            slot.take(Event.DISPROVEN, str(error))
+            return
+        otherwise = self._otherwise(member, ref, proof) if proof.differs else ""
+        proven = proof.differs and not otherwise
+        slot.take(
+            Event.PROVEN if proven else Event.DISPROVEN, otherwise or proof.detail
+        )
+
+    def _otherwise(self, member: Member, ref: AdapterRef, proof: Proof) -> str:
+        """How a proof contradicts the first one of this adapter, wherever it was."""
+        url = member.replica.url
+        where, first = self._proofs.setdefault(str(ref), (url, proof))
+        if not (why := disagreement(first, proof)):
+            return ""
+        return (
+            f"{why} on {where}: another base, or other bytes, on one of the two;"
+            f" `wastegate adapter mount {ref}` begins anew"
+        )
+
+    async def _pin(self, member: Member, slot: Slot, ref: AdapterRef) -> None:
+        try:
+            await pin(member.replica, str(ref))
+        except GatewayError as error:
+            # If the name is gone, the next look at the list says so.
+            slot.reason = f"not pinned: {error.message}"
+
+    async def _unload(self, member: Member, slot: Slot, ref: AdapterRef) -> None:
+        replica = member.replica
+        try:
+            await replica.unload(str(ref))
+            look = await replica.observe()
+            slot.answers = await _answers(replica, ref)
+        except GatewayError as error:
+            slot.take(Event.UNCLEAR, error.message)
+            return
+        if ref in look.models or not look.alive:
+            slot.take(Event.UNCLEAR, "still listed after the unload, or not seen")
+            return
+        member.observed = look
+        member.ghosts += 1
+        reason = "off the list, but the name still answers: restart the replica"
+        slot.take(Event.UNLOADED, reason if slot.answers else "")
+
+    async def _look_up(self, member: Member, slot: Slot, ref: AdapterRef) -> None:
+        slot.take(
+            Event.SEEN if ref in member.observed.models else Event.NOT_SEEN,
+            slot.reason,
+        )
+        member.woken.set()
+
+    async def _nothing(self, member: Member, slot: Slot, ref: AdapterRef) -> None:
+        """Draining and resuming are states, not work; look again without delay."""
+        member.woken.set()
+
+    async def _registered(self, ref: AdapterRef) -> Registered:
+        return await asyncio.to_thread(self._registry.get, ref)
+
+
+async def _answers(replica: Replica, ref: AdapterRef) -> bool:
+    """Whether an unloaded name still gets an answer from an engine."""
+    try:
+        await pin(replica, str(ref))
+    except AdapterUnavailable:
+        return False
+    return True
