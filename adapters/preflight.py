@@ -70,7 +70,9 @@ def check(
         raise PreflightError(problems)
     shapes = base_shapes(base_config)
     config, problems = _read_config(directory)
-    problems += config_problems(config, limits.max_lora_rank) if config else []
+    if config:
+        found = config_problems(config, limits.max_lora_rank)
+        problems += [f"{CONFIG}: {problem}" for problem in found]
     manifest: Manifest | None = None
     try:
         manifest = load(directory)

@@ -15,6 +15,7 @@ from typing import Final
 
 import msgspec
 
+from adapters.errors import StillRead
 from adapters.files import write_atomic
 from adapters.manifest import parse, read_json
 from adapters.refs import AdapterRef
@@ -47,14 +48,15 @@ class Reads:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomic(path, msgspec.json.encode(read))
 
-    def may_read(self, ref: AdapterRef, running: Mapping[str, float]) -> list[str]:
-        """Say which replicas may read an adapter's files, and until when.
+    def check_unread(self, ref: AdapterRef, running: Mapping[str, float]) -> None:
+        """Check that no replica may read an adapter's files any more.
 
         Args:
             ref: the adapter.
             running: replicas that were seen, by URL, with the start of their engine.
 
         Raises:
+            StillRead: naming the replicas that may, and until when.
             ManifestError: a note is damaged: who may read is unknown.
         """
         found: list[str] = []
@@ -64,7 +66,8 @@ class Reads:
                 found.append(f"{read.replica}, which is not seen")
             elif running[read.replica] <= read.boot_epoch:
                 found.append(f"{read.replica}, until its next restart")
-        return found
+        if found:
+            raise StillRead(ref, found)
 
     def forget(self, ref: AdapterRef) -> None:
         """Drop the notes of an adapter whose files are gone."""

@@ -31,7 +31,6 @@ from adapters.errors import (
     PreflightError,
     RefConflict,
     RefError,
-    StillRead,
     UnknownRef,
 )
 from adapters.files import (
@@ -197,8 +196,7 @@ class Registry:
             mark.parent.mkdir(exist_ok=True)
             write_atomic(mark, b"")
             try:
-                if readers := self._reads.may_read(ref, running):
-                    raise StillRead(ref, readers)
+                self._reads.check_unread(ref, running)
                 size = sum(entry.stat().st_size for entry in blob.iterdir())
                 blob.rename(stage / blob.name)
             except BaseException:
