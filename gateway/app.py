@@ -185,6 +185,7 @@ def _control_plane(settings: Settings, parts: Parts) -> FastAPI:
         leader=parts.leader,
         base_ref=settings.engine.base,
         max_loras=settings.engine.max_loras,
+        event=parts.log.event,
     )
     app.state.reconciler = parts.reconciler
     app.state.refresher = parts.refresher

@@ -16,7 +16,7 @@ from typing import NamedTuple
 from adapters.lifecycle import State
 from adapters.registry import Registry
 from gateway.control.actions import Actions, Demands
-from gateway.control.changes import Changes
+from gateway.control.changes import Changes, Removed
 from gateway.control.counting import Counting
 from gateway.control.documents import Refresher, seeded
 from gateway.control.follower import Follower
@@ -122,7 +122,7 @@ def built(settings: Settings, place: Place | None) -> Parts:
     log = JsonLinesSink(FileIO(sys.stdout.fileno(), "ab", closefd=False), clock=epoch)
     taken = _taken(presence, log, last_known)
     refresher = Refresher(store, live, seed, keep=taken)
-    changes = Changes(store, live, refresher, now=wall_clock)
+    changes = Changes(store, live, refresher, wall_clock, partial(_removed, log))
     return Parts(
         live=live,
         store=store,
@@ -173,6 +173,16 @@ def _demands(settings: Settings) -> Demands:
             "registry.public_key", f"{named} is no file; expected a key's PEM"
         )
     return Demands(settings.engine.base, Path(named) if named else None)
+
+
+def _removed(log: JsonLinesSink, record: Removed) -> None:
+    log.event(
+        "removed",
+        what=record.what,
+        who=record.who.name,
+        why=record.who.why,
+        persisted=record.persisted,
+    )
 
 
 def _taken(

@@ -131,7 +131,9 @@ async def unmount_adapter(
         worker=work,
         within=wait_seconds,
     )
-    return msgspec.to_builtins(done)
+    told: dict[str, Any] = msgspec.to_builtins(done)
+    desk.event("unmounted", who=operator.name, why=why, **told)
+    return told
 
 
 @router.post("/adapters/{ref}/collect")

@@ -1,5 +1,6 @@
 """Control plane: flags, kills, overrides, bindings, and why a unit gets what it gets."""
 
+from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -43,6 +44,8 @@ class Desk(msgspec.Struct, frozen=True):
     base_ref: str
     max_loras: int
     """Adapters that a replica holds at once."""
+    event: Callable[..., None]
+    """Writes a log line: its name, and its fields as keywords."""
 
 
 class Body(BaseModel):

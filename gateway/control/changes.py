@@ -50,6 +50,18 @@ class Who(msgspec.Struct, frozen=True):
     why: str = ""
 
 
+class Removed(msgspec.Struct, frozen=True):
+    """A record of boost taken away, whether or not the store could be told."""
+
+    what: str
+    who: Who
+    persisted: bool
+
+
+Told = Callable[[Removed], None]
+"""Keeps such a record where the store is not needed; neither blocks nor raises."""
+
+
 class Changes:
     """Makes changes; one per process.
 
@@ -58,6 +70,7 @@ class Changes:
         live: what is in force here.
         refresher: brings a change into force before the caller is answered.
         now: aware wall clock, for the audit log.
+        told: keeps what was taken away, beside the audit log.
     """
 
     def __init__(
@@ -66,11 +79,13 @@ class Changes:
         live: Live,
         refresher: Refresher,
         now: Callable[[], datetime],
+        told: Told = lambda _: None,
     ) -> None:
         self._store = store
         self._live = live
         self._refresher = refresher
         self._now = now
+        self._told = told
 
     async def set_flags(
         self, document: FlagDocument, *, expect: int, who: Who
@@ -120,9 +135,13 @@ class Changes:
         try:
             await self._edit_flags(lambda f: with_kill(f, kill), who, "kill.add")
         except (StoreUnavailable, StateConflict):
-            return self._live.present, await self._restored(who)
-        self._live.heard_kill(kill)
-        return self._live.present, True
+            persisted = await self._restored(who)
+        else:
+            self._live.heard_kill(kill)
+            persisted = True
+        what = f"kill {kill.scope} {kill.name}".rstrip()
+        self._told(Removed(what, who, persisted))
+        return self._live.present, persisted
 
     async def unkill(self, kill: Kill, who: Who) -> Present:
         """Take a kill back, in the store and here.
@@ -200,8 +219,11 @@ class Changes:
             await self.rule(rollout, who)
             done = await self.rollout(edit, who, f"rollout.rollback {rollout.id}")
         except (StoreUnavailable, StateConflict):
-            return rollout, False
-        return done, True
+            done, persisted = rollout, False
+        else:
+            persisted = True
+        self._told(Removed(f"rollback {rollout.id}", who, persisted))
+        return done, persisted
 
     async def mount(self, ref: str, who: Who) -> Present:
         """Want an adapter on every replica; the reconciler does it.
@@ -223,9 +245,12 @@ class Changes:
         try:
             await self._edit_mounted(lambda held: held - {ref}, who, f"unmount {ref}")
         except (StoreUnavailable, StateConflict):
-            return await self._restored(who)
-        self._live.heard_unmount(ref)
-        return True
+            persisted = await self._restored(who)
+        else:
+            self._live.heard_unmount(ref)
+            persisted = True
+        self._told(Removed(f"unmount {ref}", who, persisted))
+        return persisted
 
     async def _restored(self, who: Who) -> bool:
         """Whether a store that had lost what is in force has it again."""

@@ -162,7 +162,7 @@ class FakeVllm:
         )
         self.requests.append(seen)
         try:
-            while self.quirks.freeze:  # noqa: ASYNC110 -- a plain attribute, to be set by tests
+            while self._unanswered(request.path):  # noqa: ASYNC110 -- a plain attribute, to be set by tests
                 await asyncio.sleep(_POLL)
             request[SEEN] = seen
             response = await handler(request)
@@ -175,6 +175,10 @@ class FakeVllm:
             raise asyncio.CancelledError from error
         seen.ended = seen.ended or "answered"
         return response
+
+    def _unanswered(self, path: str) -> bool:
+        quirks = self.quirks
+        return quirks.freeze or (quirks.no_admin and path.endswith("_lora_adapter"))
 
     async def _health(self, request: web.Request) -> web.Response:
         return web.Response(status=503 if self.quirks.unhealthy else 200)

@@ -34,6 +34,8 @@ class Quirks(msgspec.Struct, frozen=True):
     """HTTP status of every load, 0 for none."""
     load_dies: bool = False
     """A load ends in a reset connection, and is done nevertheless."""
+    no_admin: bool = False
+    """Loads and unloads are never answered, while everything else goes on."""
     ghost_unload: bool = False
     """An unload answers 200 and takes the name from the list; the name still works."""
     hidden: frozenset[str] = frozenset()

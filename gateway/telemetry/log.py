@@ -6,7 +6,7 @@ is one line of printable ASCII: nothing in it can end the line or drive a termin
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Protocol
 
@@ -54,8 +54,11 @@ class JsonLinesSink:
 
     def flag(self, version: int, worker: str) -> None:
         """Write that a flag document is in force in a process from now on."""
-        body = _escaped({"version": version, "worker": worker})
-        self._write(self._head("flag") + body[1:] + b"\n")
+        self.event("flag", version=version, worker=worker)
+
+    def event(self, name: str, **fields: object) -> None:
+        """Write something else that happened; the fields are JSON values."""
+        self._write(self._head(name) + _escaped(fields)[1:] + b"\n")
 
     def _head(self, event: str) -> bytes:
         at = datetime.fromtimestamp(self._clock(), UTC).isoformat(
@@ -87,6 +90,6 @@ class JsonLinesSink:
         self._torn = self._torn or written > 0
 
 
-def _escaped(record: RequestFinished | dict[str, int | str]) -> bytes:
+def _escaped(record: RequestFinished | Mapping[str, object]) -> bytes:
     text = json.dumps(msgspec.to_builtins(record), separators=(",", ":"))
     return text.replace("\x7f", "\\u007f").encode()
