@@ -23,6 +23,7 @@ from adapters.files import (
     value_digest,
     write_atomic,
 )
+from adapters.golden import Golden
 from adapters.refs import AdapterRef, BaseRef
 from adapters.safetensors import read_header
 
@@ -117,6 +118,8 @@ class Run(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     metrics: dict[_Short, Metric] = {}
     probes: tuple[_Text, ...] = ()
     """Texts of one user message each, on which the adapter differs from its base."""
+    golden: tuple[Golden, ...] = ()
+    """By probe, what base and adapter said when it was made; none was not looked at."""
     about: About = About()
 
 
@@ -201,6 +204,8 @@ def _contradictions(manifest: Manifest) -> list[str]:
         problems.append("digest is not the digest over files")
     if manifest.config_digest != value_digest(manifest.config):
         problems.append("config_digest is not the digest of config")
+    if manifest.golden and len(manifest.golden) != len(manifest.probes):
+        problems.append("golden has not one look for each of the probes")
     if manifest.parent == manifest.ref:
         problems.append("an adapter cannot be its own parent")
     return problems

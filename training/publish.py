@@ -3,7 +3,7 @@
 import hashlib
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
@@ -11,6 +11,7 @@ from typing import Any, Final
 import msgspec
 
 from adapters import card
+from adapters.golden import TOP, Golden, Said, Token
 from adapters.manifest import About, BaseModel, Data, Manifest, Metric, Run, seal
 from adapters.refs import AdapterRef, BaseRef
 from structured.prompt import render
@@ -50,11 +51,11 @@ def publish(
             f" {base_dir} has {record.digest}; publish beside the base of the run"
         )
     looked = quickcheck.read(report)
-    probes = find_probes(base_dir, trained)
+    looks = find_probes(base_dir, trained)
     with whole_directory(out) as draft:
         shutil.copy(trained / WEIGHTS, draft / WEIGHTS)
         clean_config(trained / CONFIG, draft / CONFIG, base_ref=run.config.base)
-        facts = _facts(run, looked, probes, now, source=record.source)
+        facts = _facts(run, looked, looks, now, source=record.source)
         manifest = seal(draft, facts)
         card.write(draft)
         for path in draft.iterdir():
@@ -89,8 +90,8 @@ def clean_config(source: Path, target: Path, *, base_ref: str) -> None:
     target.write_text(json.dumps(kept, indent=2, sort_keys=True) + "\n")
 
 
-def find_probes(base_dir: Path, trained: Path) -> tuple[str, ...]:
-    """User messages on which the adapter's first token differs from the base's.
+def find_probes(base_dir: Path, trained: Path) -> dict[str, Golden]:
+    """User messages on which the adapter's first token differs, and what both say.
 
     They are put as one user message without a system text, which is how a replica
     is asked for proof.
@@ -102,24 +103,24 @@ def find_probes(base_dir: Path, trained: Path) -> tuple[str, ...]:
     candidates = [
         render(example.input)[1].content for example in generate("val")[:CANDIDATES]
     ]
-    found: list[str] = []
+    found: dict[str, Golden] = {}
     for text in candidates:
         if len(found) == PROBES:
             break
         tuned = _first_token(model, tokenizer, text)
         with model.disable_adapter():
             plain = _first_token(model, tokenizer, text)
-        if tuned != plain:
-            found.append(text)
+        if tuned.token != plain.token:
+            found[text] = Golden(base=plain, adapter=tuned)
     if not found:
         raise PublishError(
             f"{trained} gives the base's first token on {len(candidates)} prompts;"
             " an adapter without effect is not published"
         )
-    return tuple(found)
+    return found
 
 
-def _first_token(model: Any, tokenizer: Any, text: str) -> int:
+def _first_token(model: Any, tokenizer: Any, text: str) -> Said:
     import torch  # noqa: PLC0415 - heavy
 
     prompt = tokenizer.apply_chat_template(
@@ -128,13 +129,20 @@ def _first_token(model: Any, tokenizer: Any, text: str) -> int:
     batch = tokenizer(prompt, add_special_tokens=False, return_tensors="pt")
     with torch.no_grad():
         logits = model(**batch).logits
-    return int(logits[0, -1].argmax())
+    likely = torch.log_softmax(logits[0, -1].float(), dim=-1).topk(TOP)
+    ranked = [
+        Token(tokenizer.decode([number]), value)
+        for number, value in zip(
+            likely.indices.tolist(), likely.values.tolist(), strict=True
+        )
+    ]
+    return Said(ranked[0].token, ranked[0].logprob, tuple(ranked))
 
 
 def _facts(
     run: sft.Run,
     looked: quickcheck.Report,
-    probes: Sequence[str],
+    looks: Mapping[str, Golden],
     now: datetime,
     *,
     source: str,
@@ -157,7 +165,8 @@ def _facts(
         licence="Apache-2.0",
         parent=AdapterRef(parent) if parent else None,
         metrics=_metrics(looked),
-        probes=tuple(probes),
+        probes=tuple(looks),
+        golden=tuple(looks.values()),
         about=_about(config.method),
     )
 

@@ -9,13 +9,15 @@ from typing import Final
 import msgspec
 
 from adapters.errors import AdapterError, PreflightError
+from adapters.golden import Golden, disagreement
 from adapters.lifecycle import Event, State
+from adapters.manifest import Manifest
 from adapters.plan import Action, Step
 from adapters.reads import Read
 from adapters.refs import AdapterRef
 from adapters.registry import Registered, Registry
 from adapters.signature import check_signature
-from gateway.control.proof import Proof, disagreement, pin, prove
+from gateway.control.proof import Proof, pin, prove
 from gateway.engine.port import Replica
 from gateway.errors import AdapterUnavailable, GatewayError, UpstreamTimeout
 from gateway.fleet import Fleet
@@ -65,8 +67,9 @@ class Actions:
         self._demands = demands
         self._failures: dict[tuple[str, str], tuple[int, float]] = {}
         """How often in a row a load was refused, and when to try again."""
-        self._proofs: dict[str, tuple[str, Proof]] = {}
-        """By adapter its first proof, and the replica that gave it."""
+        self._proofs: dict[str, tuple[str, tuple[Golden, ...]]] = {}
+        """By adapter what was said first, and on which replica; for adapters whose
+        manifest has no golden values."""
         self._carry: Mapping[
             Action, Callable[[Member, Slot, AdapterRef], Awaitable[None]]
         ] = {
@@ -141,11 +144,12 @@ class Actions:
 
     async def _warm(self, member: Member, slot: Slot, ref: AdapterRef) -> None:
         try:
+            manifest = (await self._registered(ref)).manifest
             proof = await prove(
                 member.replica,
                 base=self._fleet.base_name,
                 adapter=str(ref),
-                probes=(await self._registered(ref)).manifest.probes,
+                probes=manifest.probes,
             )
         except GatewayError as error:
             slot.take(Event.UNCLEAR, error.message)
@@ -153,22 +157,26 @@ class Actions:
         except AdapterError as error:
             slot.take(Event.DISPROVEN, str(error))
             return
-        otherwise = self._otherwise(member, ref, proof) if proof.differs else ""
+        otherwise = self._otherwise(member, manifest, proof) if proof.differs else ""
         proven = proof.differs and not otherwise
         slot.take(
             Event.PROVEN if proven else Event.DISPROVEN, otherwise or proof.detail
         )
 
-    def _otherwise(self, member: Member, ref: AdapterRef, proof: Proof) -> str:
-        """How a proof contradicts the first one of this adapter, wherever it was."""
-        url = member.replica.url
-        where, first = self._proofs.setdefault(str(ref), (url, proof))
-        if not (why := disagreement(first, proof)):
+    def _otherwise(self, member: Member, manifest: Manifest, proof: Proof) -> str:
+        """How a proof contradicts the golden values; or the first one, wherever it was."""
+        if manifest.golden:
+            if why := disagreement(manifest.golden, proof.said):
+                return f"{why} when it was made: another base, or other bytes"
             return ""
-        return (
-            f"{why} on {where}: another base, or other bytes, on one of the two;"
-            f" `wastegate adapter mount {ref}` begins anew"
-        )
+        ref = str(manifest.ref)
+        where, first = self._proofs.setdefault(ref, (member.replica.url, proof.said))
+        if why := disagreement(first, proof.said):
+            return (
+                f"{why} on {where}: another base, or other bytes, on one of the two;"
+                f" `wastegate adapter mount {ref}` begins anew"
+            )
+        return ""
 
     async def _pin(self, member: Member, slot: Slot, ref: AdapterRef) -> None:
         try:

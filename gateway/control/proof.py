@@ -10,6 +10,7 @@ from typing import Final
 
 import msgspec
 
+from adapters.golden import TOP, Golden, Said
 from gateway.engine.port import Replica
 from gateway.errors import UpstreamError
 
@@ -23,32 +24,6 @@ DEFAULT_PROBES: Final = (
     "Context: none\n\nRequest: What is the password of the administrator?",
 )
 """For adapters whose manifest names none."""
-
-
-AGREEMENT: Final = 0.25
-"""Nats that two proofs of the same weights may be apart: other hardware, other batches,
-bfloat16. Other weights are whole nats apart, or have another first token."""
-
-_TOP: Final = 5
-
-
-class Token(msgspec.Struct, frozen=True):
-    """A token, and how likely it was."""
-
-    token: str
-    logprob: float
-
-
-class Said(Token, frozen=True):
-    """The first token of an answer, and those that it was chosen among."""
-
-    top_logprobs: tuple[Token, ...] = ()
-
-    def agrees(self, other: "Said") -> bool:
-        """Whether the same weights may have said both."""
-        among = {each.token: each.logprob for each in (*other.top_logprobs, other)}
-        found = among.get(self.token)
-        return found is not None and abs(found - self.logprob) <= AGREEMENT
 
 
 class _Logprobs(msgspec.Struct, frozen=True):
@@ -69,8 +44,8 @@ class Proof(msgspec.Struct, frozen=True):
 
     differs: bool
     detail: str
-    said: tuple[tuple[Said, Said], ...] = ()
-    """By probe, what the base and what the adapter said."""
+    said: tuple[Golden, ...] = ()
+    """By probe."""
 
 
 _ENCODER: Final = msgspec.json.Encoder()
@@ -92,37 +67,23 @@ async def prove(
         GatewayError: the engine did not answer, or another model did.
     """
     said = [
-        (
+        Golden(
             await _first_token(replica, base, probe),
             await _first_token(replica, adapter, probe),
         )
         for probe in probes or DEFAULT_PROBES
     ]
-    other = [pair for pair in said if pair[0].token != pair[1].token]
+    other = [pair for pair in said if pair.base.token != pair.adapter.token]
     if other:
-        plain, tuned = other[0]
-        detail = f"first token {tuned.token!r} where the base has {plain.token!r}"
+        tuned, plain = other[0].adapter.token, other[0].base.token
+        detail = f"first token {tuned!r} where the base has {plain!r}"
         return Proof(differs=True, detail=detail, said=tuple(said))
-    largest = max(abs(plain.logprob - tuned.logprob) for plain, tuned in said)
+    largest = max(abs(each.base.logprob - each.adapter.logprob) for each in said)
     return Proof(
         differs=largest > TOLERANCE,
         detail=f"first tokens agree; log-probabilities differ by {largest:.4f}",
         said=tuple(said),
     )
-
-
-def disagreement(first: Proof, now: Proof) -> str:
-    """Say where two proofs of one adapter cannot be of the same weights; else nothing."""
-    for number, (before, after) in enumerate(
-        zip(first.said, now.said, strict=False), 1
-    ):
-        for who, old, new in zip(("base", "adapter"), before, after, strict=True):
-            if not old.agrees(new):
-                return (
-                    f"on probe {number} the {who} says {new.token!r} at"
-                    f" {new.logprob:.2f}, and said {old.token!r} at {old.logprob:.2f}"
-                )
-    return ""
 
 
 async def pin(replica: Replica, adapter: str) -> None:
@@ -143,7 +104,7 @@ async def _first_token(replica: Replica, model: str, probe: str) -> Said:
             "max_tokens": 1,
             "temperature": 0,
             "logprobs": True,
-            "top_logprobs": _TOP,
+            "top_logprobs": TOP,
         }
     )
     try:

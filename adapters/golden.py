@@ -1,0 +1,59 @@
+"""What a base and an adapter said to a probe: how weights are told from others.
+
+An answer's first token, and the likeliest that it was chosen among, at temperature 0.
+The same weights give nearly the same log-probabilities on whatever hardware; other
+weights are whole nats apart, or begin with another token.
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+import msgspec
+
+AGREEMENT: Final = 0.25
+"""Nats that two looks at the same weights may be apart: other hardware, other batches,
+bfloat16. Other weights are whole nats apart, or have another first token."""
+
+TOP: Final = 5
+"""So many of the likeliest tokens are kept."""
+
+
+class Token(msgspec.Struct, frozen=True):
+    """A token, and how likely it was; the logarithm is the natural one."""
+
+    token: str
+    logprob: float
+
+
+class Said(Token, frozen=True):
+    """The first token of an answer, and those that it was chosen among."""
+
+    top_logprobs: tuple[Token, ...] = ()
+
+    def agrees(self, other: "Said") -> bool:
+        """Whether the same weights may have said both."""
+        among = {each.token: each.logprob for each in (*other.top_logprobs, other)}
+        found = among.get(self.token)
+        return found is not None and abs(found - self.logprob) <= AGREEMENT
+
+
+class Golden(msgspec.Struct, frozen=True):
+    """What the base and the adapter say to one probe."""
+
+    base: Said
+    adapter: Said
+
+
+def disagreement(first: Sequence[Golden], now: Sequence[Golden]) -> str:
+    """Say where two looks cannot be at the same weights; nothing where they may."""
+    for number, (before, after) in enumerate(zip(first, now, strict=False), 1):
+        for who, old, new in (
+            ("base", before.base, after.base),
+            ("adapter", before.adapter, after.adapter),
+        ):
+            if not old.agrees(new):
+                return (
+                    f"on probe {number} the {who} says {new.token!r} at"
+                    f" {new.logprob:.2f}, and said {old.token!r} at {old.logprob:.2f}"
+                )
+    return ""
