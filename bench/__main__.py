@@ -80,7 +80,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     add("--rounds", type=int, default=3, help="[%(default)s]")
     add("--seconds", type=int, default=5, help="a measurement [%(default)s]")
-    add("--phase", type=float, default=90, help="seconds a phase of swap [%(default)s]")
+    add(
+        "--phase",
+        type=float,
+        default=90,
+        help="seconds of swap before it swaps [%(default)s]",
+    )
     add("--engine", default="http://127.0.0.1:8000", help="vLLM of modes [%(default)s]")
     add("--questions", type=int, default=100, help="of modes [%(default)s]")
     add("--cycles", type=int, default=500, help="of cycles [%(default)s]")
@@ -95,8 +100,7 @@ def _micro(options: argparse.Namespace) -> int:
 
 
 def _swap(options: argparse.Namespace) -> int:
-    done = asyncio.run(swap.run(access(os.environ), options.phase))
-    _say(done.report)
+    _say(asyncio.run(swap.run(access(os.environ), options.phase)))
     return 0
 
 

@@ -1,94 +1,47 @@
-"""What a hot swap costs those who stay on the base: `python -m bench swap`.
+"""What a hot swap costs: `python -m bench swap`, on a running stack; docs/swaps.md.
 
-On a running stack, half of the clients stream from the base and half from an adapter.
-First the adapter stays; then it is unmounted and mounted again, over and over. The
-figure is the ratio of the base's p95 times to the first token, second over first, in
-one run on one machine.
+Those who stay on the base: clients stream while the adapter stays, and then while it is
+unmounted and mounted again, over and over; the ratio of the base's p95 times to the
+first token. Once with the base's clients alone, whose load is the same in both phases,
+and once with as many of the adapter's, who are refused while it is out.
+
+The first one to come back to the adapter: its time to the first token right after each
+swap, over that of the requests that follow, on an otherwise idle machine.
 """
 
 import asyncio
 import itertools
 import json
 import time
-from typing import Final, Literal
+from pathlib import Path
+from typing import Final
 
 import httpx
-import msgspec
 
 from bench.errors import BenchError
+from bench.swapped import (
+    ADAPTER,
+    CLIENTS,
+    SWAPS,
+    TOKENS,
+    First,
+    Phase,
+    Served,
+    Swapped,
+    report,
+)
 from evals.environment import Access
 
-CLIENTS: Final = 16
-ADAPTER: Final = "acme-behav-lora@v1"
+WARM: Final = 4
+"""Requests after the first one after a swap."""
+OUT: Final = Path("docs/swaps.md")
 TENANT: Final = "acme"
-TOKENS: Final = 24
 BACK_OFF: Final = 0.25
 """Seconds that a refused client waits, as a well-behaved one does."""
 
-Phase = Literal["before", "swap"]
 
-
-class Served(msgspec.Struct, frozen=True):
-    """One request: in which phase it began, who answered, and when it first spoke."""
-
-    phase: Phase
-    model: str
-    ttft: float | None
-    """Seconds; None for one that was refused."""
-    outcome: str
-    """`ok`, an error's code, or `broken`: a stream that did not end as it should."""
-
-
-class Swapped(msgspec.Struct, frozen=True):
-    """What one run showed."""
-
-    served: tuple[Served, ...]
-    swaps: int
-    seconds: float
-    """Of each phase."""
-
-    def ttfts(self, phase: Phase) -> list[float]:
-        """The base's times to the first token in a phase, sorted; seconds."""
-        return sorted(
-            each.ttft
-            for each in self.served
-            if each.phase == phase and each.model != ADAPTER and each.ttft is not None
-        )
-
-    @property
-    def report(self) -> str:
-        """Lines for a terminal."""
-        lines = [f"{CLIENTS} clients, {self.seconds:g} s a phase, {self.swaps} swaps"]
-        lines.append("phase    base n   TTFT p50   TTFT p95   (seconds)")
-        for phase in ("before", "swap"):
-            times = self.ttfts(phase)
-            p50, p95 = quantile(times, 0.5), quantile(times, 0.95)
-            lines.append(f"{phase:8} {len(times):6}   {p50:8.3f}   {p95:8.3f}")
-        before = quantile(self.ttfts("before"), 0.95)
-        ratio = quantile(self.ttfts("swap"), 0.95) / before
-        lines.append(f"base TTFT p95, swap over before: {ratio:.2f}")
-        counted = sorted({each.outcome for each in self.served})
-        told = ", ".join(f"{what} {self.count(what)}" for what in counted)
-        return "\n".join([*lines, f"outcomes: {told}"])
-
-    def count(self, outcome: str) -> int:
-        """How many requests ended so."""
-        return sum(each.outcome == outcome for each in self.served)
-
-
-def quantile(ordered: list[float], q: float) -> float:
-    """The smallest value that at least the share `q` does not exceed.
-
-    Raises:
-        BenchError: there is nothing to take it of.
-    """
-    if not ordered:
-        raise BenchError("no request of the base was answered; is the stack up?")
-    return ordered[max(0, -(-int(len(ordered) * q * 1000) // 1000) - 1)]
-
-
-async def run(given: Access, seconds: float) -> Swapped:
-    """Measure on a running stack, `seconds` a phase.
+async def run(given: Access, seconds: float) -> str:
+    """Measure on a running stack, `seconds` before the swaps; write and return `OUT`.
 
     Raises:
         BenchError: the stack does not answer, or not as it should.
@@ -98,11 +51,21 @@ async def run(given: Access, seconds: float) -> Swapped:
         saved = await bench.admin("GET", "flags/GENERATOR")
         try:
             await bench.split()
-            return await bench.measure(seconds)
+            units = await bench.units()
+            first = await bench.first(units["lora"][0])
+            alone = await bench.measure(
+                "the base's clients alone", units["base"], seconds
+            )
+            both = await bench.measure(
+                "and as many of the adapter's", units["base"] + units["lora"], seconds
+            )
         except httpx.TransportError as error:
             raise BenchError(f"the stack does not answer: {error}; make up") from error
         finally:
             await bench.put_back(saved)
+    text = report(first, alone, both)
+    OUT.write_text(text, encoding="utf-8")
+    return text
 
 
 class _Bench:
@@ -149,9 +112,27 @@ class _Bench:
         body = saved.json() | {"why": "bench is over"}
         await self.admin("PUT", "flags/GENERATOR", body)
 
-    async def measure(self, seconds: float) -> Swapped:
+    async def first(self, unit: str) -> First:
+        """Swap on an idle machine, and ask as soon as the mount is answered."""
+        firsts: list[float] = []
+        warm: list[float] = []
+        mounts: list[float] = []
+        for number in range(SWAPS):
+            began = time.perf_counter()
+            await self._swap()
+            mounts.append(time.perf_counter() - began)
+            for turn in range(1 + WARM):
+                served = await self._request(unit, f"{number}-{turn}")
+                if served.outcome != "ok" or served.ttft is None:
+                    raise BenchError(f"after a swap: {served}")
+                if served.model != ADAPTER:
+                    raise BenchError(f"after a swap {served.model} answered")
+                (warm if turn else firsts).append(served.ttft)
+        return First(tuple(firsts), tuple(warm), tuple(mounts))
+
+    async def measure(self, what: str, units: list[str], seconds: float) -> Swapped:
         """Both phases."""
-        units = await self._units()
+        self._phase, self._on = "before", True
         async with asyncio.TaskGroup() as group:
             for unit in units:
                 group.create_task(self._client(unit))
@@ -160,43 +141,42 @@ class _Bench:
             self._served.clear()
             await asyncio.sleep(seconds)
             self._phase = "swap"
-            swaps = await self._swap_until(time.perf_counter() + seconds)
+            began = time.perf_counter()
+            for _ in range(SWAPS):
+                await self._swap()
+            lasted = time.perf_counter() - began
             self._on = False
-        return Swapped(tuple(self._served), swaps, seconds)
+        return Swapped(what, tuple(self._served), (seconds, lasted))
 
-    async def _units(self) -> list[str]:
+    async def units(self) -> dict[str, list[str]]:
         """Conversations, as many of the base as of the adapter."""
         found: dict[str, list[str]] = {"base": [], "lora": []}
         for number in itertools.count():
             unit = f"bench-{number}"
             path = f"resolve?tenant={TENANT}&surface=auto&unit={unit}"
             told = (await self.admin("GET", path)).json()["generator"]
-            if len(found[told]) < CLIENTS // 2:
+            if len(found[told]) < CLIENTS:
                 found[told].append(unit)
-            if all(len(units) == CLIENTS // 2 for units in found.values()):
+            if all(len(units) == CLIENTS for units in found.values()):
                 break
-        return found["base"] + found["lora"]
+        return found
 
-    async def _swap_until(self, deadline: float) -> int:
-        swaps = 0
-        while time.perf_counter() < deadline:
-            await self.admin("DELETE", f"adapters/{ADAPTER}?why=bench")
-            await self.admin("POST", "adapters", {"ref": ADAPTER, "why": "bench"})
-            swaps += 1
-        return swaps
+    async def _swap(self) -> None:
+        await self.admin("DELETE", f"adapters/{ADAPTER}?why=bench")
+        await self.admin("POST", "adapters", {"ref": ADAPTER, "why": "bench"})
 
     async def _client(self, unit: str) -> None:
         while self._on:
-            served = await self._request(unit)
+            served = await self._request(unit, unit)
             self._served.append(served)
             if served.outcome != "ok":
                 await asyncio.sleep(BACK_OFF)
 
-    async def _request(self, unit: str) -> Served:
+    async def _request(self, unit: str, what: str) -> Served:
         phase, began, first = self._phase, time.perf_counter(), None
         body = {
             "model": "auto",
-            "messages": [{"role": "user", "content": f"Describe kettle {unit}."}],
+            "messages": [{"role": "user", "content": f"Describe kettle {what}."}],
             "max_tokens": TOKENS,
             "stream": True,
         }
