@@ -89,7 +89,7 @@ EVENTS: Final[Mapping[Event, str]] = {
     Event.RESUME: "It is wanted again before the unload was sent.",
     Event.UNLOAD_SENT: "The unload request leaves; nothing is in flight.",
     Event.UNLOADED: "The replica said that it is gone, and does not list it.",
-    Event.RELEASED: "A person lifted the quarantine.",
+    Event.RELEASED: "A person asked for it again.",
     Event.RESTARTED: "The replica runs anew and has forgotten every adapter.",
 }
 
@@ -133,6 +133,7 @@ TABLE: Final[Mapping[tuple[State, Event], State]] = {
     (_S.FAILED, _E.PREPARED): _S.STAGED,
     (_S.FAILED, _E.UNFIT): _S.QUARANTINED,
     (_S.FAILED, _E.SEEN): _S.LOADED,
+    (_S.FAILED, _E.RELEASED): _S.UNKNOWN,
     (_S.FAILED, _E.RESTARTED): _S.ABSENT,
     (_S.QUARANTINED, _E.DRAIN): _S.DRAINING,
     (_S.QUARANTINED, _E.RELEASED): _S.UNKNOWN,

@@ -28,6 +28,10 @@ _LAST_RETRY: Final = 60.0
 """Seconds between two loads of an adapter that a replica refused; doubles."""
 
 
+_HELD: Final = frozenset({State.FAILED, State.QUARANTINED})
+"""States that a person's word ends at once."""
+
+
 class Demands(msgspec.Struct, frozen=True):
     """What an adapter has to meet before a replica hears of it.
 
@@ -110,7 +114,7 @@ class Actions:
         for member in self._fleet.members:
             self._failures.pop((member.replica.url, ref), None)
             slot = member.slots.get(ref)
-            if slot is not None and slot.state is State.QUARANTINED:
+            if slot is not None and slot.state in _HELD:
                 slot.take(Event.RELEASED, "asked for again")
 
     async def _stage(self, member: Member, slot: Slot, ref: AdapterRef) -> None:

@@ -1,4 +1,5 @@
 import os
+import subprocess
 import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -320,3 +321,31 @@ def test_a_file_in_the_place_of_a_directory_is_an_error_and_no_registration(
         Registry(root).add(source)
     with pytest.raises(RegistryError):
         Registry(root).get(REF)
+
+
+FULL = """
+import resource, sys
+from pathlib import Path
+from adapters.registry import Registry
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[3]),) * 2)
+try:
+    Registry(Path(sys.argv[2])).add(Path(sys.argv[1]))
+except OSError as error:
+    print(error)
+"""
+
+
+@pytest.mark.parametrize("room", [0, 100, 5_000])
+def test_a_disk_that_takes_no_more_leaves_no_registration_and_no_rest(
+    source: Path, root: Path, room: int
+) -> None:
+    """The kernel's own refusal of a write, by a limit on a file's size."""
+    argv = [sys.executable, "-c", FULL, str(source), str(root), str(room)]
+    said = subprocess.run(  # noqa: S603 -- our own interpreter
+        argv, capture_output=True, text=True, check=True
+    )
+    assert "File too large" in said.stdout
+    assert Registry(root).refs() == ()
+    assert list((root / "staging").iterdir()) == []
+    assert list((root / "blobs").iterdir()) == []
+    assert Registry(root).add(source).ref == Registry(root).refs()[0]

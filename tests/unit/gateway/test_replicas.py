@@ -181,3 +181,40 @@ async def test_a_replica_that_comes_back_with_another_base_gets_no_adapter_ready
             await asyncio.sleep(0.02)
     assert "the base says" in why
     assert (await states(two.stack, LORA))[two.engines[0].url][0] == "ready"
+
+
+async def test_a_replica_that_hangs_in_a_load_delays_nobody_and_gets_there(
+    tmp_path: Path, registry: Path
+) -> None:
+    async with FakeVllm() as one, FakeVllm() as other:
+        one.quirks = Quirks(no_admin=True)
+        settings = configuration([one.url, other.url], tmp_path, registry=registry)
+        async with running(settings) as stack:
+            async with asyncio.timeout(WITHIN):
+                while (await states(stack, LORA)).get(other.url, ("", ""))[
+                    0
+                ] != "ready":
+                    await asyncio.sleep(0.02)
+            assert (await states(stack, LORA))[one.url][0] == "loading"
+            await stack.admin("PUT", "overrides/acme", {"variant": "lora"})
+            other.quirks = ANSWERING
+            replies = await asyncio.gather(*(stack.assist() for _ in range(8)))
+            assert {reply.status for reply in replies} == {200}
+            assert {reply.json["model"] for reply in replies} == {LORA}
+            other.quirks = one.quirks = Quirks()
+            await stack.all_ready()
+
+
+async def test_a_path_that_cannot_be_noted_is_not_sent(
+    tmp_path: Path, registry: Path, fake_vllm: FakeVllm
+) -> None:
+    (registry / "reads").write_text("in the way of the notes")
+    settings = configuration([fake_vllm.url], tmp_path, registry=registry)
+    async with running(settings) as stack:
+        await stack.until({"failed"}, LORA)
+        ((_, why),) = (await states(stack, LORA)).values()
+        assert "reads" in why
+        assert not [seen for seen in fake_vllm.requests if "load_lora" in seen.path]
+        (registry / "reads").unlink()
+        reply = await stack.admin("POST", "adapters", {"ref": LORA})
+        assert reply.status == 200, reply.body
