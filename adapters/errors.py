@@ -9,6 +9,7 @@ AdapterError
     UnknownRef          nothing is registered under the ref
     RefConflict         the ref is bound to other bytes already
     CorruptAdapter      stored bytes are not those that were registered
+  HomeError           a home cannot be used, or does not hold what it must
   TransitionError     an event that the state does not allow
   PlanError           a desired state that no sequence of steps can reach
 
@@ -101,6 +102,19 @@ class CorruptAdapter(RegistryError):  # noqa: N818 - the base names the kind
             " restore the files, or register the adapter under a new version"
         )
         self.ref = ref
+
+
+class HomeError(AdapterError):
+    """`home` cannot be used, or what it holds cannot be trusted.
+
+    `message` says what is wrong there, `advice` what to do about it.
+    """
+
+    def __init__(self, home: str, message: str, advice: str) -> None:
+        super().__init__(f"{home}: {message}; {advice}")
+        self.home = home
+        self.message = message
+        self.advice = advice
 
 
 class TransitionError(AdapterError):

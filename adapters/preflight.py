@@ -31,7 +31,9 @@ from adapters.weights import base_shapes, weight_problems
 ALLOWED: Final = frozenset({*SERVED, MANIFEST, CARD})
 """The files of an adapter; the card may be missing."""
 
-_NEEDED: Final = ALLOWED - {CARD}
+NEEDED: Final = ALLOWED - {CARD}
+"""The files without which there is no adapter."""
+
 _PICKLES: Final = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt")
 
 
@@ -92,7 +94,7 @@ def directory_problems(directory: Path, limits: Limits) -> list[str]:
     for entry in sorted(directory.iterdir()):
         names.add(entry.name)
         problems += _entry_problems(entry, limits)
-    problems += [f"{name} is missing" for name in sorted(_NEEDED - names)]
+    problems += [f"{name} is missing" for name in sorted(NEEDED - names)]
     return problems
 
 
