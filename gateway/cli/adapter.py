@@ -9,6 +9,7 @@ import msgspec
 from adapters.errors import AdapterError
 from adapters.manifest import load
 from adapters.registry import Registry
+from gateway.cli import adapter_home
 from gateway.cli.arguments import Add, group
 from gateway.cli.client import Admin, segment
 from gateway.cli.errors import CliError
@@ -135,6 +136,7 @@ def register(add: Add) -> None:
         help="where base models are, each under its ref (%(default)s)",
     )
     enter.set_defaults(run=local(enter_registry))
+    adapter_home.register(within, _check)
 
 
 def show(arguments: argparse.Namespace, admin: Admin, screen: Screen) -> None:
