@@ -19,8 +19,8 @@ import msgspec
 
 from adapters.errors import HomeError, ManifestError, UnknownRef
 from adapters.files import receive
-from adapters.manifest import CARD, MANIFEST, SERVED, Manifest, decode
-from adapters.preflight import Limits
+from adapters.manifest import MANIFEST, Manifest, decode
+from adapters.preflight import ALLOWED, NEEDED, Limits
 from adapters.refs import AdapterRef
 from adapters.registry import Registered
 
@@ -86,9 +86,12 @@ class HubHome:
                 raise UnknownRef(ref, (manifest.ref,))
             with (into / MANIFEST).open("xb") as file:
                 file.write(raw)
-            for name in (*SERVED, CARD):
+            for name in sorted(ALLOWED - {MANIFEST}):
                 with self._asked(client, name, revision) as response:
-                    if name == CARD and response.status_code == HTTPStatus.NOT_FOUND:
+                    if (
+                        response.status_code == HTTPStatus.NOT_FOUND
+                        and name not in NEEDED
+                    ):
                         continue
                     self._refuse(response, name)
                     largest, digest = self._limits.largest(name), manifest.files
