@@ -11,6 +11,7 @@ AdapterError
     CollectedAdapter    the ref is bound, its files were collected
     StillRead           a replica may read the files that should be collected
     CorruptAdapter      stored bytes are not those that were registered
+  HomeError           a home cannot be used, or does not hold what it must
   TransitionError     an event that the state does not allow
   PlanError           a desired state that no sequence of steps can reach
 
@@ -125,6 +126,19 @@ class CorruptAdapter(RegistryError):  # noqa: N818 - the base names the kind
             " restore the files, or register the adapter under a new version"
         )
         self.ref = ref
+
+
+class HomeError(AdapterError):
+    """`home` cannot be used, or what it holds cannot be trusted.
+
+    `message` says what is wrong there, `advice` what to do about it.
+    """
+
+    def __init__(self, home: str, message: str, advice: str) -> None:
+        super().__init__(f"{home}: {message}; {advice}")
+        self.home = home
+        self.message = message
+        self.advice = advice
 
 
 class TransitionError(AdapterError):

@@ -5,7 +5,7 @@ import hashlib
 import os
 import re
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -38,6 +38,44 @@ def value_digest(value: object) -> str:
     """Hash a JSON value: sha256 over its compact encoding with sorted keys."""
     encoded = msgspec.json.encode(value, order="deterministic")
     return hashlib.sha256(encoded).hexdigest()
+
+
+def receive(
+    chunks: Iterable[bytes], target: Path, largest: int, sha256: str | None = None
+) -> str | None:
+    """Write bytes of an untrusted sender to a new file, as far as they are wanted.
+
+    Args:
+        chunks: what comes; no more of it is taken than the limit allows.
+        target: must not exist yet.
+        largest: bytes that the file may have.
+        sha256: of the bytes that are wanted; None when any will do.
+
+    Returns:
+        What is wrong with the bytes, and then there is no file; None if nothing.
+
+    Raises:
+        OSError: the disk refuses. This, or what `chunks` raises, leaves no file.
+    """
+    hashed, size = hashlib.sha256(), 0
+    with target.open("xb") as file:
+        try:
+            for chunk in chunks:
+                size += len(chunk)
+                if size > largest:
+                    break
+                hashed.update(chunk)
+                file.write(chunk)
+        except BaseException:
+            target.unlink()
+            raise
+    if size > largest:
+        target.unlink()
+        return f"{target.name} is longer than {largest} bytes"
+    if sha256 is not None and hashed.hexdigest() != sha256:
+        target.unlink()
+        return f"{target.name} has other bytes than it should"
+    return None
 
 
 def sync_directory(path: Path) -> None:

@@ -35,7 +35,9 @@ OPTIONAL: Final = frozenset({CARD, SIGNATURE})
 ALLOWED: Final = frozenset({*SERVED, MANIFEST}) | OPTIONAL
 """The files of an adapter."""
 
-_NEEDED: Final = ALLOWED - OPTIONAL
+NEEDED: Final = ALLOWED - OPTIONAL
+"""The files without which there is no adapter."""
+
 _PICKLES: Final = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt")
 
 
@@ -98,7 +100,7 @@ def directory_problems(directory: Path, limits: Limits) -> list[str]:
     for entry in sorted(directory.iterdir()):
         names.add(entry.name)
         problems += _entry_problems(entry, limits)
-    problems += [f"{name} is missing" for name in sorted(_NEEDED - names)]
+    problems += [f"{name} is missing" for name in sorted(NEEDED - names)]
     return problems
 
 

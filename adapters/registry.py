@@ -20,51 +20,27 @@ import stat
 import tempfile
 from collections.abc import Callable, Generator, Mapping
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Final
 
 import msgspec
 
+from adapters.bindings import Binding, decode, describe, encode, file_name, refs_of
 from adapters.errors import (
     CollectedAdapter,
     CorruptAdapter,
     ManifestError,
     PreflightError,
     RefConflict,
-    RefError,
     UnknownRef,
 )
-from adapters.files import (
-    DIGEST,
-    file_digest,
-    files_digest,
-    sync_directory,
-    write_atomic,
-)
-from adapters.manifest import (
-    MANIFEST,
-    Manifest,
-    encode_hook,
-    load,
-    parse,
-    read_json,
-)
+from adapters.files import file_digest, sync_directory, write_atomic
+from adapters.manifest import MANIFEST, Manifest, load, read_json
 from adapters.preflight import ALLOWED, OPTIONAL, Limits, directory_problems
 from adapters.reads import Read, Reads
 from adapters.refs import AdapterRef
 
 Check = Callable[[Path], object]
 """Looks at a staged copy, and raises when it must not be registered."""
-
-
-class _Stored(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    sha256: Annotated[str, msgspec.Meta(pattern=DIGEST)]
-    size: Annotated[int, msgspec.Meta(ge=0)]
-
-
-class _Binding(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    ref: AdapterRef
-    digest: Annotated[str, msgspec.Meta(pattern=DIGEST)]
-    files: dict[str, _Stored]
 
 
 class Registered(msgspec.Struct, frozen=True):
@@ -114,8 +90,7 @@ class Registry:
             self._copy(source, stage)
             check(stage)
             manifest = _own_files(stage)
-            files = {entry.name: _stored(entry) for entry in stage.iterdir()}
-            binding = _Binding(manifest.ref, _tree(files), files)
+            binding = describe(manifest.ref, stage)
             self._refuse_other_bytes(binding)
             self._place(stage, binding)
             self._bind(binding)
@@ -207,14 +182,8 @@ class Registry:
 
     def refs(self) -> tuple[AdapterRef, ...]:
         """Name what is registered and there, by name and version; opens no file."""
-        found: list[AdapterRef] = []
-        for path in self._refs().glob("*.json"):
-            # A file of another name is none of ours; `get` finds ours by name.
-            with contextlib.suppress(RefError):
-                ref = AdapterRef(path.name.removesuffix(".json"))
-                if not self._collected(ref).exists():
-                    found.append(ref)
-        return tuple(sorted(found, key=lambda ref: (ref.name, ref.version)))
+        bound = refs_of(path.name for path in self._refs().glob("*.json"))
+        return tuple(ref for ref in bound if not self._collected(ref).exists())
 
     def list(self) -> tuple[Registered, ...]:
         """Look up everything that is registered.
@@ -262,24 +231,21 @@ class Registry:
             if name not in OPTIONAL or (source / name).exists():
                 _copy_file(source / name, stage / name, self._limits.largest(name))
 
-    def _binding(self, ref: AdapterRef) -> _Binding | None:
-        path = self._refs() / f"{ref}.json"
+    def _binding(self, ref: AdapterRef) -> Binding | None:
+        path = self._refs() / file_name(ref)
         if not path.exists():
             return None
         try:
-            binding = parse(read_json(path), _Binding, path.name)
+            return decode(read_json(path), ref)
         except ManifestError as error:
             raise CorruptAdapter(ref, str(error)) from error
-        if binding.ref != ref or binding.digest != _tree(binding.files):
-            raise CorruptAdapter(ref, f"{path.name} contradicts itself")
-        return binding
 
-    def _refuse_other_bytes(self, offered: _Binding) -> None:
+    def _refuse_other_bytes(self, offered: Binding) -> None:
         bound = self._binding(offered.ref)
         if bound is not None and bound.digest != offered.digest:
             raise RefConflict(offered.ref, bound.digest, offered.digest)
 
-    def _place(self, stage: Path, binding: _Binding) -> None:
+    def _place(self, stage: Path, binding: Binding) -> None:
         blob = self._blob(binding.digest)
         if blob.exists():
             _check_sizes(blob, binding)
@@ -290,11 +256,10 @@ class Registry:
         stage.rename(blob)
         sync_directory(blob.parent)
 
-    def _bind(self, binding: _Binding) -> None:
-        path = self._refs() / f"{binding.ref}.json"
+    def _bind(self, binding: Binding) -> None:
+        path = self._refs() / file_name(binding.ref)
         if not path.exists():
-            raw = msgspec.json.encode(binding, enc_hook=encode_hook)
-            write_atomic(path, msgspec.json.format(raw, indent=2) + b"\n")
+            write_atomic(path, encode(binding))
 
 
 def _copy_file(source: Path, target: Path, largest: int) -> None:
@@ -325,15 +290,7 @@ def _own_files(stage: Path) -> Manifest:
     return manifest
 
 
-def _stored(path: Path) -> _Stored:
-    return _Stored(file_digest(path), path.stat().st_size)
-
-
-def _tree(files: dict[str, _Stored]) -> str:
-    return files_digest({name: stored.sha256 for name, stored in files.items()})
-
-
-def _check_sizes(path: Path, binding: _Binding) -> None:
+def _check_sizes(path: Path, binding: Binding) -> None:
     if not path.is_dir():
         raise CorruptAdapter(binding.ref, f"{path} is missing")
     there = {entry.name for entry in path.iterdir()}
@@ -347,6 +304,6 @@ def _check_sizes(path: Path, binding: _Binding) -> None:
             )
 
 
-def _check_digest(path: Path, binding: _Binding) -> None:
+def _check_digest(path: Path, binding: Binding) -> None:
     if file_digest(path) != binding.files[path.name].sha256:
         raise CorruptAdapter(binding.ref, f"{path.name} has other bytes")

@@ -10,6 +10,7 @@ from adapters.errors import AdapterError
 from adapters.manifest import load
 from adapters.registry import Registry
 from adapters.signature import check_signature
+from gateway.cli import adapter_home
 from gateway.cli.arguments import Add, group
 from gateway.cli.client import Admin, segment
 from gateway.cli.errors import CliError
@@ -152,6 +153,7 @@ def register(add: Add) -> None:
         help="public key that has to have signed it (registry.public_key)",
     )
     enter.set_defaults(run=local(enter_registry))
+    adapter_home.register(within, _check)
 
 
 def show(arguments: argparse.Namespace, admin: Admin, screen: Screen) -> None:

@@ -10,6 +10,9 @@ from gateway.engine.fake import FakeVllm
 from gateway.engine.fake_quirks import Quirks
 from gateway.engine.port import Replica, Timeouts
 from gateway.engine.vllm import VllmReplica
+from tests.contract.homes import one, other, place, s3, shared, weed
+
+__all__ = ["one", "other", "place", "s3", "shared", "weed"]  # fixtures
 
 NAME = "acme-contract@v1"
 """What the tests load, and all that is unloaded: the engine may serve others too."""
