@@ -8,14 +8,13 @@ import argparse
 import asyncio
 import sys
 from collections.abc import Awaitable, Callable, Sequence
-from pathlib import Path
-from types import MappingProxyType
 from typing import Final, Self
 
 import msgspec
 from aiohttp import web
 
 from gateway.engine import fake_wire as wire
+from gateway.engine.fake_adapters import FakeAdapters, running_names
 from gateway.engine.fake_answers import Asked
 from gateway.engine.fake_faults import SEEN, Seen, cut, deliver, reset
 from gateway.engine.fake_quirks import Quirks
@@ -55,14 +54,16 @@ class FakeVllm:
         self.quirks = quirks or Quirks()
         self.requests: list[Seen] = []
         self.epoch = EPOCH
-        self.adapters: dict[str, str] = {}
-        self._mounted = MappingProxyType({name: f"/static/{name}" for name in mounted})
-        self._ghosts: dict[str, str] = {}
+        self._loaded = FakeAdapters(base, mounted)
         self._port = port
         self._runner: web.AppRunner | None = None
         self._fail_next: list[int] = []
         self._count = 0
-        self._loads: set[asyncio.Task[None]] = set()
+
+    @property
+    def adapters(self) -> dict[str, str]:
+        """Paths of what is loaded, by name; taking one out makes it forgotten."""
+        return self._loaded.names
 
     @property
     def url(self) -> str:
@@ -107,8 +108,7 @@ class FakeVllm:
 
     async def start(self) -> None:
         """Listen; nothing but the `mounted` adapters is known."""
-        self.adapters = dict(self._mounted)
-        self._ghosts = {}
+        self._loaded.forget()
         app = web.Application(middlewares=[self._watch], client_max_size=64 << 20)
         app.add_routes(
             [
@@ -133,8 +133,7 @@ class FakeVllm:
         if self._runner is None or self._runner.server is None:
             return
         runner, self._runner = self._runner, None
-        for task in self._loads:
-            task.cancel()
+        self._loaded.cancel()
         for seen in self.requests:
             seen.ended = seen.ended or "cut"
         for handler in self._handlers(runner):
@@ -185,7 +184,8 @@ class FakeVllm:
 
     async def _metrics(self, request: web.Request) -> web.Response:
         labels = f'engine="0",model_name="{self.base}"'
-        names = ",".join(sorted(self._in_flight()))
+        asked = [seen.body for seen in self.completions if not seen.ended]
+        names = running_names(asked, self.adapters)
         text = (
             "# HELP process_start_time_seconds Start time of the process since unix"
             " epoch in seconds.\n"
@@ -202,10 +202,6 @@ class FakeVllm:
             f'waiting_lora_adapters=""}} {self.epoch}\n'
         )
         return web.Response(text=text)
-
-    def _in_flight(self) -> set[str]:
-        running = (s for s in self.completions if not s.ended)
-        return {str(seen.body.get("model")) for seen in running} & self.adapters.keys()
 
     async def _models(self, request: web.Request) -> web.Response:
         listed = {self.base: "/models/base", **self.adapters}
@@ -228,58 +224,14 @@ class FakeVllm:
     # ------------------------------------------------------------------ adapters
 
     async def _load(self, request: web.Request) -> web.StreamResponse:
-        given = await _fields(request)
-        name, path = given.get("lora_name", ""), given.get("lora_path", "")
-        # Done in a task of its own: vLLM goes on loading when the client has left.
-        task = asyncio.create_task(self._add(name, path))
-        self._loads.add(task)
-        task.add_done_callback(self._loads.discard)
-        await asyncio.shield(task)
+        said = await self._loaded.load(await request.read(), self.quirks)
         if self.quirks.load_dies:
             cut(request)
-        return web.Response(text=f"Success: LoRA adapter '{name}' added successfully.")
-
-    async def _add(self, name: str, path: str) -> None:
-        quirks = self.quirks
-        self._may_load(name, path)
-        await asyncio.sleep(quirks.load_delay)
-        self._may_load(name, path)
-        if quirks.load_error:
-            message = f"Call to add_lora method failed: cannot load {name}"
-            raise wire.Refusal(quirks.load_error, "InternalServerError", message)
-        if not await asyncio.to_thread((Path(path) / "adapter_config.json").is_file):
-            message = f"Loading lora {name} failed: No adapter found for {path}"
-            raise wire.Refusal(404, "NotFoundError", message)
-        self.adapters[name] = path
-
-    def _may_load(self, name: str, path: str) -> None:
-        if not name or not path:
-            message = "Both 'lora_name' and 'lora_path' must be provided."
-        elif name == self.base:
-            message = f"The lora adapter '{name}' conflicts with a served base model."
-        elif name in self.adapters:
-            message = (
-                f"The lora adapter '{name}' has already been loaded. If you want to"
-                " load the adapter in place, set 'load_inplace' to True."
-            )
-        else:
-            return
-        raise wire.Refusal(400, "InvalidUserInput", message)
+        return web.Response(text=said)
 
     async def _unload(self, request: web.Request) -> web.Response:
-        name = (await _fields(request)).get("lora_name", "")
-        if not name:
-            message = "'lora_name' needs to be provided to unload a LoRA adapter."
-            raise wire.Refusal(400, "InvalidUserInput", message)
-        if name not in self.adapters:
-            message = f"The lora adapter '{name}' cannot be found."
-            raise wire.Refusal(404, "NotFoundError", message)
-        path = self.adapters.pop(name)
-        if self.quirks.ghost_unload:
-            self._ghosts[name] = path
-        return web.Response(
-            text=f"Success: LoRA adapter '{name}' removed successfully."
-        )
+        said = self._loaded.unload(await request.read(), self.quirks)
+        return web.Response(text=said)
 
     # --------------------------------------------------------------- completions
 
@@ -296,6 +248,7 @@ class FakeVllm:
             cut(request, b"this is not HTTP\r\n\r\n")
         body = wire.parse_chat(await request.read())
         reply = self._reply(body, quirks)
+        await self._step(body.model or "")
         if quirks.adapter_delay and body.model != self.base:
             late = quirks.first_token_delay + quirks.adapter_delay
             quirks = msgspec.structs.replace(quirks, first_token_delay=late)
@@ -311,10 +264,14 @@ class FakeVllm:
             cut(request, head.encode() + whole[: len(whole) // 2])
         return _json(reply.whole())
 
+    async def _step(self, model: str) -> None:
+        if not await self._loaded.step(model):
+            self.quirks = msgspec.structs.replace(self.quirks, unhealthy=True)
+            raise wire.Refusal(500, "InternalServerError", "EngineCore died")
+
     def _reply(self, body: wire.ChatBody, quirks: Quirks) -> wire.Reply:
         name = body.model or self.base
-        known = {self.base, *self.adapters, *self._ghosts}
-        if name not in known:
+        if not self._loaded.answers(name):
             message = f"The model `{name}` does not exist."
             raise wire.Refusal(404, "NotFoundError", message, "model")
         asked = Asked(
@@ -336,13 +293,6 @@ class FakeVllm:
             await response.write(data)
         await response.write_eof()
         return response
-
-
-async def _fields(request: web.Request) -> dict[str, str]:
-    try:
-        return msgspec.json.decode(await request.read(), type=dict[str, str])
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise wire.bad_request(f"1 validation error:\n  {error}") from error
 
 
 def _json(body: bytes, status: int = 200) -> web.Response:

@@ -8,6 +8,7 @@ import urllib.request
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import aiohttp
 import jsonschema_rs
 import msgspec
 import pytest
@@ -16,6 +17,7 @@ from gateway.engine.fake import FakeVllm
 from gateway.engine.fake_quirks import Quirks
 from gateway.engine.port import Timeouts
 from gateway.engine.vllm import VllmReplica
+from gateway.errors import UpstreamError
 from structured.prompt import AssistInput, ContextItem, render
 
 ADAPTERS = ("acme-behav-lora@v1", "acme-behav-pref@v1")
@@ -134,3 +136,21 @@ def test_it_runs_from_a_shell() -> None:
                 assert ADAPTERS[0] in answer.read().decode()
         finally:
             process.terminate()
+
+
+async def test_an_adapter_that_was_loaded_in_place_is_read_again_at_every_step(
+    fake: FakeVllm, ask: Asker, tmp_path: Path
+) -> None:
+    config = tmp_path / "adapter_config.json"
+    config.write_text("{}")
+    url = f"{fake.url}/v1/load_lora_adapter"
+    body = {"lora_name": "a@v1", "lora_path": str(tmp_path), "load_inplace": True}
+    async with aiohttp.ClientSession() as http:
+        for _ in range(2):  # a second time in place is no error either
+            async with http.post(url, json=body) as reply:
+                assert reply.status == 200
+    assert (await ask("a@v1"))["model"] == "a@v1"
+    config.unlink()
+    with pytest.raises(UpstreamError, match="status 500"):
+        await ask("a@v1")
+    assert fake.quirks.unhealthy
