@@ -265,7 +265,7 @@ def _report(seen: Seen, cycles: int) -> str:
     today = datetime.now(UTC).date()  # noqa: TID251 -- a report's date
     answers = {k: n for k, n in seen.outcomes.items() if k in REFS}
     refusals = {k: n for k, n in sorted(seen.outcomes.items()) if k not in REFS}
-    refused = ", ".join(f"{n} {code}" for code, n in refusals.items()) or "none"
+    refused = ", ".join(f"{n:,} {code}" for code, n in refusals.items()) or "none"
     quantiles = statistics.quantiles(seen.seconds, n=100, method="inclusive")
     return "\n".join(
         [

@@ -93,9 +93,13 @@ class Fleet:
         member = self._chosen(ready, unit)
         return Lease(member, ref, member.slots[ref])
 
-    def ready(self, ref: str) -> bool:
+    def alive(self, region: str = NOWHERE) -> bool:
+        """Whether `lease_base` would find a replica, full or not."""
+        return any(m.alive and serves(region, m.region) for m in self.members)
+
+    def ready(self, ref: str, region: str = NOWHERE) -> bool:
         """Whether `lease` would find a replica, full or not."""
-        return any(member.ready(ref) for member in self.members)
+        return any(m.ready(ref) and serves(region, m.region) for m in self.members)
 
     @property
     def in_flight(self) -> int:

@@ -20,6 +20,7 @@ from gateway.errors import (
     PreconditionRequired,
 )
 from gateway.fleet import Fleet
+from gateway.isolation import NOWHERE
 from gateway.live import Live, Present
 from routing.decision import Query
 from routing.errors import FlagError, PartError, StoreError
@@ -283,11 +284,14 @@ async def get_resolution(
         decision = desk.live.resolve(Query(tenant, surface, unit or None))
     except PartError as error:
         raise BadRequest(str(error), param=error.part) from error
-    model, ready = desk.base_ref, any(m.alive for m in desk.fleet.members)
+    region = desk.fleet.isolation.tenants.get(tenant, NOWHERE)
+    model, ready = desk.base_ref, desk.fleet.alive(region)
     if decision.generator != "base":
         present = desk.live.present
         model = decision.model or present.bindings.get(decision.generator, "")
-        ready = model in present.mounted and desk.fleet.ready(model)
+        meant = desk.fleet.isolation.of(model).for_tenant(tenant)
+        there = model in present.mounted and desk.fleet.ready(model, region)
+        ready = meant and there
     return {
         "generator": decision.generator,
         "model": model,

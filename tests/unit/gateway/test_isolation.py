@@ -1,5 +1,6 @@
 """Tenants, adapters and replicas that are kept apart."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import NamedTuple
@@ -103,6 +104,26 @@ async def test_a_private_adapter_answers_nobody_else(apart: Apart) -> None:
     reply = await apart.stack.assist(key=CAREFUL)
     assert reply.json["generator"] == "base"  # as its policy says
     assert "fallback=adapter_unavailable" in reply.json["reason"]
+
+
+async def test_what_a_tenant_would_get_says_whether_it_can_be_had(
+    apart: Apart,
+) -> None:
+    await flags(apart.stack, default="lora")
+
+    async def ready(tenant: str) -> tuple[str, bool]:
+        found = await apart.stack.admin("GET", f"resolve?tenant={tenant}&unit=c")
+        return found.json["model"], found.json["ready"]
+
+    assert await ready("acme") == (LORA, True)
+    assert await ready("careful") == (LORA, False)
+    await apart.eu.stop()
+    async with asyncio.timeout(10):
+        while await ready("acme") != (LORA, False):
+            await asyncio.sleep(0.02)
+    await flags(apart.stack, default="base")
+    assert (await ready("acme"))[1] is False
+    assert (await ready("careful"))[1] is True
 
 
 async def test_a_stranger_without_a_fallback_fails_closed(
