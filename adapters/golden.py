@@ -5,7 +5,7 @@ The same weights give nearly the same log-probabilities on whatever hardware; ot
 weights are whole nats apart, or begin with another token.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import Final
 
 import msgspec
@@ -44,9 +44,19 @@ class Golden(msgspec.Struct, frozen=True):
     adapter: Said
 
 
-def disagreement(first: Sequence[Golden], now: Sequence[Golden]) -> str:
-    """Say where two looks cannot be at the same weights; nothing where they may."""
-    for number, (before, after) in enumerate(zip(first, now, strict=False), 1):
+Looks = Mapping[str, Golden]
+"""What was said, by probe."""
+
+
+def disagreement(first: Looks, now: Looks) -> str:
+    """Say where two looks cannot be at the same weights; nothing where they may.
+
+    Args:
+        first: what is believed.
+        now: on some of the same probes.
+    """
+    for number, (probe, before) in enumerate(first.items(), 1):
+        after = now.get(probe, before)
         for who, old, new in (
             ("base", before.base, after.base),
             ("adapter", before.adapter, after.adapter),

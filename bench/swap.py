@@ -2,8 +2,8 @@
 
 Those who stay on the base: clients stream while the adapter stays, and then while it is
 unmounted and mounted again, over and over; the ratio of the base's p95 times to the
-first token. Once with the base's clients alone, whose load is the same in both phases,
-and once with as many of the adapter's, who are refused while it is out.
+first token. Once with the base's clients alone, and once with as many of the adapter's,
+who go over from one adapter to the other: the load is the same in both phases.
 
 The first one to come back to the adapter: its time to the first token right after each
 swap, over that of the requests that follow, on an otherwise idle machine.
@@ -13,6 +13,7 @@ import asyncio
 import itertools
 import json
 import time
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Final
 
@@ -22,6 +23,7 @@ from bench.errors import BenchError
 from bench.swapped import (
     ADAPTER,
     CLIENTS,
+    OTHER,
     SWAPS,
     TOKENS,
     First,
@@ -54,10 +56,14 @@ async def run(given: Access, seconds: float) -> str:
             units = await bench.units()
             first = await bench.first(units["lora"][0])
             alone = await bench.measure(
-                "the base's clients alone", units["base"], seconds
+                "the base's alone", units["base"], seconds, bench.swap
             )
+            await bench.unmount(OTHER)
             both = await bench.measure(
-                "and as many of the adapter's", units["base"] + units["lora"], seconds
+                "and the adapter's, hot swap",
+                units["base"] + units["lora"],
+                seconds,
+                bench.hot_swap,
             )
         except httpx.TransportError as error:
             raise BenchError(f"the stack does not answer: {error}; make up") from error
@@ -76,6 +82,8 @@ class _Bench:
         self._served: list[Served] = []
         self._on = True
         self._version = ""
+        self._order = (ADAPTER, OTHER)
+        """What is in, and what comes next."""
 
     async def admin(
         self, method: str, path: str, body: object = None
@@ -103,11 +111,13 @@ class _Bench:
             "overrides": {},
         }
         await self.admin("PUT", "flags/GENERATOR", flag | halves | {"why": "bench"})
-        await self.admin("POST", "adapters", {"ref": ADAPTER, "why": "bench"})
+        await self._mount(ADAPTER)
 
     async def put_back(self, saved: httpx.Response) -> None:
-        """Leave the flag as it was and the adapter mounted."""
-        await self.admin("POST", "adapters", {"ref": ADAPTER, "why": "bench is over"})
+        """Leave the flag as it was, and both adapters mounted."""
+        await self.admin("PUT", "bindings/lora", {"ref": ADAPTER, "why": "bench"})
+        for ref in (ADAPTER, OTHER):
+            await self._mount(ref)
         await self.admin("GET", "flags/GENERATOR")
         body = saved.json() | {"why": "bench is over"}
         await self.admin("PUT", "flags/GENERATOR", body)
@@ -119,7 +129,7 @@ class _Bench:
         mounts: list[float] = []
         for number in range(SWAPS):
             began = time.perf_counter()
-            await self._swap()
+            await self.swap()
             mounts.append(time.perf_counter() - began)
             for turn in range(1 + WARM):
                 served = await self._request(unit, f"{number}-{turn}")
@@ -130,8 +140,14 @@ class _Bench:
                 (warm if turn else firsts).append(served.ttft)
         return First(tuple(firsts), tuple(warm), tuple(mounts))
 
-    async def measure(self, what: str, units: list[str], seconds: float) -> Swapped:
-        """Both phases."""
+    async def measure(
+        self,
+        what: str,
+        units: list[str],
+        seconds: float,
+        swap: Callable[[], Awaitable[None]],
+    ) -> Swapped:
+        """Both phases, of clients that have these conversations."""
         self._phase, self._on = "before", True
         async with asyncio.TaskGroup() as group:
             for unit in units:
@@ -143,7 +159,7 @@ class _Bench:
             self._phase = "swap"
             began = time.perf_counter()
             for _ in range(SWAPS):
-                await self._swap()
+                await swap()
             lasted = time.perf_counter() - began
             self._on = False
         return Swapped(what, tuple(self._served), (seconds, lasted))
@@ -161,9 +177,25 @@ class _Bench:
                 break
         return found
 
-    async def _swap(self) -> None:
-        await self.admin("DELETE", f"adapters/{ADAPTER}?why=bench")
-        await self.admin("POST", "adapters", {"ref": ADAPTER, "why": "bench"})
+    async def swap(self) -> None:
+        """Take the adapter out, and in again."""
+        await self.unmount(ADAPTER)
+        await self._mount(ADAPTER)
+
+    async def hot_swap(self) -> None:
+        """Let the one adapter take the other's place."""
+        old, new = self._order
+        await self._mount(new)
+        await self.admin("PUT", "bindings/lora", {"ref": new, "why": "bench"})
+        await self.unmount(old)
+        self._order = (new, old)
+
+    async def _mount(self, ref: str) -> None:
+        await self.admin("POST", "adapters", {"ref": ref, "why": "bench"})
+
+    async def unmount(self, ref: str) -> None:
+        """Take an adapter out."""
+        await self.admin("DELETE", f"adapters/{ref}?why=bench")
 
     async def _client(self, unit: str) -> None:
         while self._on:

@@ -13,6 +13,8 @@ CLIENTS: Final = 8
 """Of the base, and as many of the adapter in the run that has both."""
 SWAPS: Final = 20
 ADAPTER: Final = "acme-behav-lora@v1"
+OTHER: Final = "acme-behav-pref@v1"
+"""What takes its place in a hot swap, and gives way again."""
 TOKENS: Final = 24
 
 Phase = Literal["before", "swap"]
@@ -42,7 +44,9 @@ class Swapped(msgspec.Struct, frozen=True):
         return sorted(
             each.ttft
             for each in self.served
-            if each.phase == phase and each.model != ADAPTER and each.ttft is not None
+            if each.phase == phase
+            and each.model not in (ADAPTER, OTHER)
+            and each.ttft is not None
         )
 
     @property
@@ -106,8 +110,11 @@ def report(first: First, *swapped: Swapped) -> str:
             "",
             (
                 f"Made on {today} by `python -m bench swap` on the stack of `make up`:"
-                f" {SWAPS} times unmount and mount of {ADAPTER}, streams of {TOKENS}"
-                f" tokens, {CLIENTS} clients of the base (and of the adapter)."
+                f" {SWAPS} swaps, one right after the other, streams of {TOKENS}"
+                f" tokens, {CLIENTS} clients of the base (and of the adapter). With the"
+                f" base's clients alone, {ADAPTER} is unmounted and mounted again; with"
+                f" the adapter's clients it is a hot swap: {OTHER} is mounted, `lora` is"
+                f" bound to it, {ADAPTER} is unmounted; and back."
             ),
             "",
             "## Those who stay on the base",

@@ -59,7 +59,7 @@ class Member:
 
     __slots__ = (
         *("doubted", "elsewhere", "ghosts", "in_flight", "late", "looked"),
-        *("observed", "region", "replica", "slots", "woken"),
+        *("observed", "proven", "region", "replica", "slots", "woken"),
     )
 
     def __init__(self, replica: Replica, region: str = NOWHERE) -> None:
@@ -78,6 +78,8 @@ class Member:
         """In flight in the gateway's other workers."""
         self.ghosts = 0
         """Unloads and failed loads since its start; their weights keep a slot."""
+        self.proven: set[str] = set()
+        """Adapters that have proved their effect since its start."""
         self.woken = asyncio.Event()
         """Set when the control loop should look before its time."""
 

@@ -9,7 +9,7 @@ from typing import Final
 import msgspec
 
 from adapters.errors import AdapterError, PreflightError
-from adapters.golden import Golden, disagreement
+from adapters.golden import Looks, disagreement
 from adapters.lifecycle import Event, State
 from adapters.manifest import Manifest
 from adapters.plan import Action, Step
@@ -17,7 +17,7 @@ from adapters.reads import Read
 from adapters.refs import AdapterRef
 from adapters.registry import Registered, Registry
 from adapters.signature import check_signature
-from gateway.control.proof import Proof, pin, prove
+from gateway.control.proof import DEFAULT_PROBES, Proof, pin, prove
 from gateway.engine.port import Replica
 from gateway.errors import AdapterUnavailable, GatewayError, UpstreamTimeout
 from gateway.fleet import Fleet
@@ -71,7 +71,7 @@ class Actions:
         self._demands = demands
         self._failures: dict[tuple[str, str], tuple[int, float]] = {}
         """How often in a row a load was refused, and when to try again."""
-        self._proofs: dict[str, tuple[str, tuple[Golden, ...]]] = {}
+        self._proofs: dict[str, tuple[str, Looks]] = {}
         """By adapter what was said first, and on which replica; for adapters whose
         manifest has no golden values."""
         self._carry: Mapping[
@@ -109,13 +109,14 @@ class Actions:
         ]
 
     def forgive(self, ref: str) -> None:
-        """Begin anew with an adapter, as a person has asked."""
-        self._proofs.pop(ref, None)
+        """Begin anew with an adapter that is held somewhere, as a person has asked."""
         for member in self._fleet.members:
-            self._failures.pop((member.replica.url, ref), None)
             slot = member.slots.get(ref)
             if slot is not None and slot.state in _HELD:
                 slot.take(Event.RELEASED, "asked for again")
+                self._failures.pop((member.replica.url, ref), None)
+                self._proofs.pop(ref, None)
+                member.proven.discard(ref)
 
     async def _stage(self, member: Member, slot: Slot, ref: AdapterRef) -> None:
         try:
@@ -153,7 +154,7 @@ class Actions:
                 member.replica,
                 base=self._fleet.base_name,
                 adapter=str(ref),
-                probes=manifest.probes,
+                probes=_probes(member, manifest),
             )
         except GatewayError as error:
             slot.take(Event.UNCLEAR, error.message)
@@ -163,6 +164,8 @@ class Actions:
             return
         otherwise = self._otherwise(member, manifest, proof) if proof.differs else ""
         proven = proof.differs and not otherwise
+        if proven:
+            member.proven.add(str(ref))
         slot.take(
             Event.PROVEN if proven else Event.DISPROVEN, otherwise or proof.detail
         )
@@ -170,7 +173,8 @@ class Actions:
     def _otherwise(self, member: Member, manifest: Manifest, proof: Proof) -> str:
         """How a proof contradicts the golden values; or the first one, wherever it was."""
         if manifest.golden:
-            if why := disagreement(manifest.golden, proof.said):
+            golden = dict(zip(manifest.probes, manifest.golden, strict=True))
+            if why := disagreement(golden, proof.said):
                 return f"{why} when it was made: another base, or other bytes"
             return ""
         ref = str(manifest.ref)
@@ -219,6 +223,16 @@ class Actions:
 
     async def _registered(self, ref: AdapterRef) -> Registered:
         return await asyncio.to_thread(self._registry.get, ref)
+
+
+def _probes(member: Member, manifest: Manifest) -> tuple[str, ...]:
+    """What to ask: everything, or the shortest probe if a replica has proved it before.
+
+    In one boot, the same bytes under the same path are as they were; one look tells
+    whether they are in effect, and all of them would keep the base waiting for longer.
+    """
+    probes = manifest.probes or DEFAULT_PROBES
+    return (min(probes, key=len),) if str(manifest.ref) in member.proven else probes
 
 
 async def _answers(replica: Replica, ref: AdapterRef) -> bool:

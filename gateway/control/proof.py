@@ -10,7 +10,7 @@ from typing import Final
 
 import msgspec
 
-from adapters.golden import TOP, Golden, Said
+from adapters.golden import TOP, Golden, Looks, Said
 from gateway.engine.port import Replica
 from gateway.errors import UpstreamError
 
@@ -44,8 +44,7 @@ class Proof(msgspec.Struct, frozen=True):
 
     differs: bool
     detail: str
-    said: tuple[Golden, ...] = ()
-    """By probe."""
+    said: Looks = {}
 
 
 _ENCODER: Final = msgspec.json.Encoder()
@@ -61,28 +60,30 @@ async def prove(
         replica: where the adapter was loaded.
         base: the base model's name on the engine.
         adapter: the adapter's name on the engine.
-        probes: texts of one user message each; none means `DEFAULT_PROBES`.
+        probes: texts of one user message each, at least one.
 
     Raises:
         GatewayError: the engine did not answer, or another model did.
     """
-    said = [
-        Golden(
+    said = {
+        probe: Golden(
             await _first_token(replica, base, probe),
             await _first_token(replica, adapter, probe),
         )
-        for probe in probes or DEFAULT_PROBES
-    ]
-    other = [pair for pair in said if pair.base.token != pair.adapter.token]
+        for probe in probes
+    }
+    other = [pair for pair in said.values() if pair.base.token != pair.adapter.token]
     if other:
         tuned, plain = other[0].adapter.token, other[0].base.token
         detail = f"first token {tuned!r} where the base has {plain!r}"
-        return Proof(differs=True, detail=detail, said=tuple(said))
-    largest = max(abs(each.base.logprob - each.adapter.logprob) for each in said)
+        return Proof(differs=True, detail=detail, said=said)
+    largest = max(
+        abs(each.base.logprob - each.adapter.logprob) for each in said.values()
+    )
     return Proof(
         differs=largest > TOLERANCE,
         detail=f"first tokens agree; log-probabilities differ by {largest:.4f}",
-        said=tuple(said),
+        said=said,
     )
 
 

@@ -121,6 +121,7 @@ class Reconciler:
             return
         if before.boot_epoch not in (0.0, look.boot_epoch):
             member.ghosts = 0
+            member.proven.clear()
             for slot in member.slots.values():
                 slot.take(Event.RESTARTED, "the replica was restarted")
         for name in look.models - member.slots.keys() - {self._fleet.base_name}:

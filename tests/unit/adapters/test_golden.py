@@ -32,13 +32,14 @@ def test_the_same_weights_say_nearly_the_same(
 
 
 def test_a_disagreement_names_probe_model_and_both_tokens() -> None:
-    first = (Golden(THE, BRACE), Golden(THE, BRACE))
+    first = {"a": Golden(THE, BRACE), "b": Golden(THE, BRACE)}
     assert disagreement(first, first) == ""
-    said = disagreement(first, (first[0], Golden(THE, THE)))
+    assert disagreement(first, {"c": Golden(BRACE, THE)}) == ""
+    said = disagreement(first, {"b": Golden(THE, THE)})
     assert said == (
         "on probe 2 the adapter says 'The' at -1.50, and said '{\"' at -0.20"
     )
-    assert disagreement(first, (Golden(BRACE, BRACE),)).startswith(
+    assert disagreement(first, {"a": Golden(BRACE, BRACE)}).startswith(
         "on probe 1 the base"
     )
 

@@ -1,5 +1,6 @@
 """Golden values of a manifest, against what a replica says."""
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -60,3 +61,31 @@ async def test_a_replica_whose_weights_went_wrong_in_a_restart_is_quarantined(
         fake.quirks = Quirks(answer=lambda _: "Zebra, says this engine.")
         await fake.restart()
         await on.until({"quarantined"}, REF)
+
+
+async def test_a_replica_that_has_proved_an_adapter_is_asked_little_until_it_restarts(
+    tmp_path: Path,
+) -> None:
+    probes = ("Summarise the whole of the context.", PROBE)
+    write_adapter(tmp_path / "made", facts=run(REF, probes=probes))
+    Registry(tmp_path / "adapters").add(tmp_path / "made")
+    async with FakeVllm() as fake, running(configuration([fake.url], tmp_path)) as on:
+
+        def asked() -> list[str]:
+            found = [str(seen.body["messages"]) for seen in fake.completions]
+            fake.requests.clear()
+            return [probe for probe in probes if any(probe in each for each in found)]
+
+        await on.until({"ready"}, REF)
+        assert asked() == list(probes)
+        for _ in range(2):
+            await on.admin("DELETE", f"adapters/{REF}")
+            asked()
+            assert (await on.admin("POST", "adapters", {"ref": REF})).status == 200
+            assert asked() == [PROBE]
+        await fake.restart()
+        (member,) = on.app.control.state.desk.fleet.members
+        async with asyncio.timeout(10):
+            while not (member.observed.boot_epoch == fake.epoch and member.ready(REF)):
+                await asyncio.sleep(0.01)
+        assert asked() == list(probes)
