@@ -34,7 +34,7 @@ from bench.swapped import (
 )
 from evals.environment import Access
 
-WARM: Final = 4
+WARM: Final = 2
 """Requests after the first one after a swap."""
 OUT: Final = Path("docs/swaps.md")
 TENANT: Final = "acme"

@@ -98,9 +98,12 @@ class Router(msgspec.Struct, frozen=True):
             raise AdapterUnavailable(
                 f"{generator} is bound to no adapter; PUT /admin/v1/bindings/{generator}"
             )
-        trace.model = ref
         if not self._may(call, ref):
-            raise AdapterUnavailable(f"{ref} is not for {call.tenant.name}")
+            # Neither the header nor the message names it: its name may name a tenant.
+            raise AdapterUnavailable(
+                f"{generator} means an adapter that is not for {call.tenant.name}"
+            )
+        trace.model = ref
         if ref not in present.mounted:
             raise AdapterUnavailable(
                 f"{ref} is unmounted; `wastegate adapter mount {ref}` brings it back"
