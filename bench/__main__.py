@@ -11,6 +11,7 @@ cycles: adapters that come and go under load, on a vLLM of its own; docs/cycles.
 record: puts the canary's record at the end of docs/results.md.
 kills: what is lost when writers of the flag are killed; docs/kills.md.
 modes: on a running vLLM, verdicts of the base model by mode; docs/verdicts.md.
+restarts: vLLM killed on a running stack, and back; docs/restarts.md.
 swap: on a running stack, what an adapter's coming and going costs the base.
 
 Exit codes: 0 done, 1 no number, 2 bad usage, 130 interrupted.
@@ -37,6 +38,7 @@ from bench import (
     overhead,
     record,
     report,
+    restarts,
     stack,
     stalls,
     structured,
@@ -89,6 +91,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--engine", default="http://127.0.0.1:8000", help="vLLM of modes [%(default)s]")
     add("--questions", type=int, default=100, help="of modes [%(default)s]")
     add("--cycles", type=int, default=500, help="of cycles [%(default)s]")
+    add("--restarts", type=int, default=5, help="[%(default)s]")
     add("--seed", type=int, default=2026, help="of structured and gates [%(default)s]")
     add("--repeat", type=int, default=5, help="of a micro-benchmark [%(default)s]")
     return parser
@@ -101,6 +104,11 @@ def _micro(options: argparse.Namespace) -> int:
 
 def _swap(options: argparse.Namespace) -> int:
     _say(asyncio.run(swap.run(access(os.environ), options.phase)))
+    return 0
+
+
+def _restarts(options: argparse.Namespace) -> int:
+    _say(asyncio.run(restarts.run(access(os.environ), options.restarts)))
     return 0
 
 
@@ -145,6 +153,7 @@ _RUNS: Final[Mapping[str, Callable[[argparse.Namespace], int]]] = {
     "structured": lambda options: structured.main(options.seed),
     "stalls": lambda _: stalls.main(),
     "modes": lambda options: modes.main(options.engine, options.questions),
+    "restarts": _restarts,
     "swap": _swap,
     "canary": lambda _: canary.main(access(os.environ)),
     "record": lambda _: record.main(),
