@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from adapters.errors import AdapterError, PlanError, RegistryError
+from adapters.errors import AdapterError, PlanError
 from adapters.lifecycle import State
 from adapters.manifest import CARD
 from adapters.plan import check_fits
@@ -151,7 +151,7 @@ async def collect_adapter(ref: str, desk: AtDesk, operator: Changer) -> dict[str
     }
     try:
         size = await asyncio.to_thread(desk.registry.collect, found, running)
-    except RegistryError as error:
+    except AdapterError as error:
         raise StateConflict(str(error), param="ref") from error
     return {"ref": ref, "bytes": size}
 
