@@ -94,6 +94,13 @@ class Stack(NamedTuple):
             while not all(member.looked for member in members):
                 await asyncio.sleep(0.005)
 
+    async def seen(self, epoch: float, *, within: float = 10.0) -> None:
+        """Wait until each replica was seen with an engine that was started then."""
+        members = self.app.control.state.desk.fleet.members
+        async with asyncio.timeout(within):
+            while not all(m.alive and m.observed.boot_epoch == epoch for m in members):
+                await asyncio.sleep(0.005)
+
     async def ready(self, ref: str) -> None:
         """Wait until an adapter is ready everywhere."""
         await self.until({"ready"}, ref)

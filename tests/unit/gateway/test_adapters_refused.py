@@ -238,6 +238,7 @@ async def test_files_are_collected_once_the_replica_has_started_anew(
     assert (code, f"{fake_vllm.url}, until its next restart" in err) == (1, True)
     assert path.is_dir()
     await fake_vllm.restart()
+    await stack.seen(fake_vllm.epoch)
     await stack.ready(LORA)
     code, out, err = await commands("adapter", "collect", PREF)
     assert (code, "bytes are free again" in out) == (0, True), err

@@ -1,6 +1,5 @@
 """Golden values of a manifest, against what a replica says."""
 
-import asyncio
 from pathlib import Path
 
 import pytest
@@ -84,8 +83,6 @@ async def test_a_replica_that_has_proved_an_adapter_is_asked_little_until_it_res
             assert (await on.admin("POST", "adapters", {"ref": REF})).status == 200
             assert asked() == [PROBE]
         await fake.restart()
-        (member,) = on.app.control.state.desk.fleet.members
-        async with asyncio.timeout(10):
-            while not (member.observed.boot_epoch == fake.epoch and member.ready(REF)):
-                await asyncio.sleep(0.01)
+        await on.seen(fake.epoch)
+        await on.until({"ready"}, REF)
         assert asked() == list(probes)
