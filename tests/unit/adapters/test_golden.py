@@ -9,6 +9,8 @@ from tests.unit.adapters.making import run, write_adapter
 
 THE = Said("The", -1.5, (Token("The", -1.5), Token("A", -1.6)))
 A = Said("A", -1.55, (Token("A", -1.55), Token("The", -1.58)))
+SURE = Said('{"', -0.18, (Token('{"', -0.18), Token("The", -2.6), Token("[", -4.7)))
+SURER = Said('{"', -0.04, (Token('{"', -0.04), Token("The", -4.0), Token("C", -6.2)))
 BRACE = Said('{"', -0.2, (Token('{"', -0.2), Token("The", -4.0)))
 
 
@@ -18,6 +20,8 @@ BRACE = Said('{"', -0.2, (Token('{"', -0.2), Token("The", -4.0)))
         (THE, THE, True),
         (THE, A, True),  # the two likeliest have changed places
         (THE, BRACE, False),
+        (SURE, SURE, True),
+        (SURE, SURER, False),  # two adapters that were trained on the same form
         (THE, Said("The", -1.5 - AGREEMENT / 2), True),
         (THE, Said("The", -1.5 - AGREEMENT * 2), False),
         (THE, Said("Zebra", -1.5), False),
