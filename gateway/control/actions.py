@@ -131,8 +131,7 @@ class Actions:
     async def _load(self, member: Member, slot: Slot, ref: AdapterRef) -> None:
         key = (member.replica.url, str(ref))
         try:
-            read = Read(member.replica.url, member.observed.boot_epoch)
-            found = await asyncio.to_thread(self._registry.about_to_read, ref, read)
+            found = await self._noted(member, ref)
             await member.replica.load(str(ref), found.path)
         except UpstreamTimeout as error:
             slot.take(Event.UNCLEAR, error.message)
@@ -149,15 +148,17 @@ class Actions:
 
     async def _warm(self, member: Member, slot: Slot, ref: AdapterRef) -> None:
         try:
-            manifest = (await self._registered(ref)).manifest
+            # Noted again: it may have been loaded before this process was there, or
+            # by an engine that had just started anew, unseen.
+            manifest = (await self._noted(member, ref)).manifest
             proof = await prove(
                 member.replica,
                 base=self._fleet.base_name,
                 adapter=str(ref),
                 probes=_probes(member, manifest),
             )
-        except GatewayError as error:
-            slot.take(Event.UNCLEAR, error.message)
+        except (GatewayError, OSError) as error:
+            slot.take(Event.UNCLEAR, str(error))
             return
         except AdapterError as error:
             slot.take(Event.DISPROVEN, str(error))
@@ -221,8 +222,9 @@ class Actions:
         """Draining and resuming are states, not work; look again without delay."""
         member.woken.set()
 
-    async def _registered(self, ref: AdapterRef) -> Registered:
-        return await asyncio.to_thread(self._registry.get, ref)
+    async def _noted(self, member: Member, ref: AdapterRef) -> Registered:
+        read = Read(member.replica.url, member.observed.boot_epoch)
+        return await asyncio.to_thread(self._registry.about_to_read, ref, read)
 
 
 def _probes(member: Member, manifest: Manifest) -> tuple[str, ...]:

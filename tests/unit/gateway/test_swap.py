@@ -2,7 +2,14 @@
 
 import asyncio
 import json
+import shutil
+from pathlib import Path
 
+import pytest
+
+from adapters.errors import StillRead
+from adapters.refs import AdapterRef
+from adapters.registry import Registry
 from gateway.engine.fake import FakeVllm
 from gateway.engine.fake_quirks import Quirks
 from tests.stack import Reply, Stack, running
@@ -132,15 +139,18 @@ async def test_a_load_whose_answer_is_lost_is_looked_up(
 
 
 async def test_a_gateway_that_starts_anew_finds_what_is_loaded_and_proves_it(
-    configured: Configured, fake_vllm: FakeVllm
+    configured: Configured, fake_vllm: FakeVllm, registry: Path
 ) -> None:
     async with running(configured()) as stack:
         await stack.all_ready()
+    shutil.rmtree(registry / "reads")  # it was loaded by whom nobody knows
     loads = [seen for seen in fake_vllm.requests if "load_lora" in seen.path]
     async with running(configured()) as stack:
         await stack.all_ready()
     again = [seen for seen in fake_vllm.requests if "load_lora" in seen.path]
     assert len(loads) == len(again) == 2
+    with pytest.raises(StillRead):
+        Registry(registry).collect(AdapterRef(LORA), {fake_vllm.url: fake_vllm.epoch})
 
 
 async def test_an_adapter_without_a_card_says_so(stack: Stack) -> None:
