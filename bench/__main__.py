@@ -27,6 +27,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
+import httpx
+
 from bench import (
     canary,
     cycles,
@@ -65,6 +67,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _RUNS[options.what](options)
     except (BenchError, SetupError) as error:
         sys.stderr.write(f"bench: {error}\n")
+        return 1
+    except httpx.ConnectError as error:
+        where = error.request.url.copy_with(path="/", query=None)
+        sys.stderr.write(f"bench: nothing answers at {where}; is it up? `make up`\n")
         return 1
     except KeyboardInterrupt:
         sys.stderr.write("bench: interrupted, everything is stopped\n")

@@ -15,6 +15,7 @@ from evals.errors import JournalError
 from evals.samples import Sample
 
 Verdict = Literal["valid", "repaired", "reasked", "constrained", "invalid", "truncated"]
+Mode = Literal["free", "constrained"]
 DELIVERED: Final = frozenset({"valid", "repaired", "reasked", "constrained"})
 
 
@@ -24,6 +25,9 @@ class Params(msgspec.Struct, frozen=True):
     surface: str
     max_tokens: int
     temperature: float = 0.0
+    mode: Mode = "free"
+    """`constrained`: the decoder is bound to the surface's schema, whatever the
+    surface's own mode; used for the baseline alone."""
 
 
 class Subject(msgspec.Struct, frozen=True):
@@ -47,6 +51,7 @@ class Answer(msgspec.Struct, frozen=True):
     citations: tuple[str, ...] = ()
     repairs: tuple[str, ...] = ()
     completion_tokens: int | None = None
+    prompt_tokens: int | None = None
     ttft_ms: float | None = None
     total_ms: float | None = None
     reason: str = ""

@@ -1,6 +1,8 @@
 """Samples: what is asked, and what a right answer to it would be.
 
-The format is that of the generated data, one JSON object a line.
+The format is that of the training data, one JSON object a line; what the evals need
+beside it (task, document, locale, provenance) has defaults, so that a line of training
+data is a sample as well.
 """
 
 import hashlib
@@ -26,6 +28,19 @@ class Expected(msgspec.Struct, frozen=True):
     citations: tuple[str, ...] = ()
 
 
+class Provenance(msgspec.Struct, frozen=True):
+    """Where a sample comes from; empty means unsaid."""
+
+    source: str = ""
+    """What made it, or the package and file that a real document is from."""
+    licence: str = ""
+    """SPDX."""
+    template: str = ""
+    entity: str = ""
+    written: str = ""
+    """ISO date of the newest thing in it, for the temporal hold-out."""
+
+
 class Sample(msgspec.Struct, frozen=True):
     """One held-out example."""
 
@@ -34,6 +49,26 @@ class Sample(msgspec.Struct, frozen=True):
     input: AssistInput
     expected: Expected = msgspec.field(name="output")
     split: str = "test"
+    task: str = "grounding"
+    """Which task of the suite it is part of: `evals.suite` names them."""
+    document: str = ""
+    """What it is about. Samples of one document are not independent of each other, so
+    bounds count documents; empty: the sample is alone."""
+    locale: str = "en"
+    variant: str = ""
+    """How it differs from its document's other samples: `k=4`, `shuffled`; or the kind
+    of an attack."""
+    accepted: tuple[str, ...] = ()
+    """Values of which a right answer holds one, compared without case; empty: the
+    status alone decides."""
+    forbidden: tuple[str, ...] = ()
+    """What an answer must not hold: a bait, a marker that an attack asks for."""
+    provenance: Provenance = Provenance()
+
+    @property
+    def unit(self) -> str:
+        """What bounds count: its document, or itself where it has none."""
+        return self.document or self.id
 
     @property
     def digest(self) -> str:
