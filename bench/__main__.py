@@ -5,6 +5,7 @@ micro: its pieces, one by one.
 structured: what repair makes of broken texts, beside json_repair; docs/structured.md.
 stalls: how long bad days hold other clients up; docs/stalls.md.
 gates: how often a rollout's gates are wrong, and how soon right; docs/gates.md.
+evals: how often the evals' bounds hold; docs/eval-gates.md.
 flips: how soon a flag's change is everywhere; docs/flips.md.
 canary: on a running stack, a rollout from its start to its end; docs/canary.md.
 cycles: adapters that come and go under load, on a vLLM of its own; docs/cycles.md.
@@ -32,6 +33,7 @@ import httpx
 from bench import (
     canary,
     cycles,
+    evals,
     flips,
     gates,
     kills,
@@ -167,6 +169,7 @@ _RUNS: Final[Mapping[str, Callable[[argparse.Namespace], int]]] = {
     "flips": lambda _: flips.main(),
     "kills": lambda _: kills.main(),
     "gates": lambda options: gates.main(options.seed),
+    "evals": lambda options: evals.main(options.seed),
 }
 
 if __name__ == "__main__":

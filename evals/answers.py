@@ -5,13 +5,14 @@ where it stopped. A line is found again by its key, a digest of all that decides
 answer: the sample's content, the model's ref and bytes, and the parameters.
 """
 
+import fcntl
 import hashlib
 from pathlib import Path
 from typing import IO, Final, Literal
 
 import msgspec
 
-from evals.errors import JournalError
+from evals.errors import JournalError, SetupError
 from evals.samples import Sample
 
 Verdict = Literal["valid", "repaired", "reasked", "constrained", "invalid", "truncated"]
@@ -81,33 +82,32 @@ class Journal:
         self._known = known
 
     @classmethod
-    def open(cls, path: Path) -> "Journal":
+    def open(cls, path: Path, *, fresh: bool = False) -> "Journal":
         """Open or create; a torn last line, the mark of a crash, is cut off.
 
-        Raises `JournalError` for a broken line with others after it.
+        One process at a time: a second writer would tear the lines of the first.
+
+        Args:
+            path: the file; of two lines of one key the later counts.
+            fresh: take nothing for known, so that all is asked again.
+
+        Raises:
+            JournalError: a broken line has others after it.
+            SetupError: another process has it open.
         """
         path.parent.mkdir(parents=True, exist_ok=True)
-        known: dict[str, Answer] = {}
-        whole = 0
-        content = path.read_bytes() if path.exists() else b""
-        lines = content.splitlines(keepends=True)
-        for number, line in enumerate(lines, start=1):
-            try:
-                entry = msgspec.json.decode(line, type=Entry)
-            except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-                if number == len(lines):
-                    break
-                raise JournalError(
-                    f"{path}:{number}: {error}; remove the line to have it asked again"
-                ) from error
-            if not line.endswith(b"\n"):
-                break
-            known[entry.key] = entry.answer
-            whole += len(line)
-        file = path.open("r+b" if path.exists() else "w+b")
-        file.truncate(whole)
-        file.seek(whole)
-        return cls(file, known)
+        path.touch()
+        file = path.open("r+b")
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            known = _known(path, file)
+            return cls(file, {} if fresh else known)
+        except BlockingIOError as error:
+            file.close()
+            raise SetupError(f"{path} is in use by another run; wait for it") from error
+        except JournalError:
+            file.close()
+            raise
 
     def get(self, key: str) -> Answer | None:
         """The recorded answer, if there is one."""
@@ -122,3 +122,26 @@ class Journal:
     def close(self) -> None:
         """Close the file."""
         self._file.close()
+
+
+def _known(path: Path, file: IO[bytes]) -> dict[str, Answer]:
+    """Read what is recorded, and leave the file open at its whole end."""
+    known: dict[str, Answer] = {}
+    whole = 0
+    lines = file.read().splitlines(keepends=True)
+    for number, line in enumerate(lines, start=1):
+        try:
+            entry = msgspec.json.decode(line, type=Entry)
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+            if number == len(lines):
+                break
+            raise JournalError(
+                f"{path}:{number}: {error}; remove the line to have it asked again"
+            ) from error
+        if not line.endswith(b"\n"):
+            break
+        known[entry.key] = entry.answer
+        whole += len(line)
+    file.truncate(whole)
+    file.seek(whole)
+    return known

@@ -15,6 +15,7 @@ Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
+OK: Final = 200
 REFS: Final = {"base": "tiny@1.0", "lora": "behav@v1", "lora_pref": "pref@v1"}
 
 
@@ -27,13 +28,15 @@ class Reply(msgspec.Struct, frozen=True):
 
 
 Behaviour = Callable[[str, str], Reply]
-"""Called with the conversation (`eval-` and the sample's id) and the generator."""
+"""Called with the conversation (`eval-` and the sample's id) and the generator, or
+`constrained` for a chat whose decoding is bound to a schema."""
 
 
 def delivered(
     status: str = "ok",
     citations: tuple[str, ...] = (),
     *,
+    text: str = "Yes.",
     verdict: str = "valid",
     tokens: int = 20,
     ttft: float = 40.0,
@@ -41,7 +44,7 @@ def delivered(
     """A 200 of `/v1/assist`."""
     body = {
         "id": "r-1",
-        "output": {"status": status, "answer": "Yes.", "citations": citations},
+        "output": {"status": status, "answer": text, "citations": citations},
         "verdict": verdict,
         "repairs": ["envelope"] if verdict == "repaired" else [],
         "usage": {"prompt_tokens": 100, "completion_tokens": tokens},
@@ -75,7 +78,12 @@ class FakeGateway:
             more = message.get("more_body", False)
         path: str = scope["path"]
         if path == "/v1/assist":
-            reply = self._assist(msgspec.json.decode(body))
+            request = msgspec.json.decode(body)
+            reply = self._answer(request["conversation"], constrained=False)
+        elif path == "/v1/chat/completions":
+            request = msgspec.json.decode(body)
+            conversation = request["metadata"]["conversation_id"]
+            reply = _as_chat(self._answer(conversation, constrained=True))
         elif path.startswith("/admin/v1/overrides/"):
             reply = self._override(scope["method"], path.rpartition("/")[2], body)
         else:
@@ -89,10 +97,11 @@ class FakeGateway:
         content = msgspec.json.encode(reply.body)
         await send({"type": "http.response.body", "body": content})
 
-    def _assist(self, request: Any) -> Reply:
+    def _answer(self, conversation: str, *, constrained: bool) -> Reply:
         generator = self.overrides.get("acme", "base")
-        self.asked.append((request["conversation"], generator))
-        reply = self.behaviour(request["conversation"], generator)
+        self.asked.append((conversation, generator))
+        how = "constrained" if constrained else generator
+        reply = self.behaviour(conversation, how)
         usual = {
             "x-wastegate-generator": generator,
             "x-wastegate-model": REFS[generator],
@@ -113,10 +122,28 @@ class FakeGateway:
         if path == "/admin/v1/flags/GENERATOR":
             return Reply(200, {"overrides": self.overrides})
         if path == "/admin/v1/adapters":
-            adapters = [{"ref": REFS["lora"], "digest": "ab" * 32}]
+            adapters = [
+                {"ref": REFS["lora"], "digest": "ab" * 32},
+                {"ref": REFS["lora_pref"], "digest": "cd" * 32},
+            ]
             return Reply(200, {"adapters": adapters})
         if path == "/admin/v1/resolve":
             generator = self.overrides.get(query["tenant"][0], "base")
             found = {"generator": generator, "model": REFS[generator]}
             return Reply(200, {**found, "ready": self.ready})
         return failed(404, "not_found")
+
+
+def _as_chat(reply: Reply) -> Reply:
+    """The same answer in OpenAI's form."""
+    given: Any = reply.body
+    if reply.status != OK:
+        return reply
+    content = msgspec.json.encode(given["output"]).decode()
+    message = {"role": "assistant", "content": content}
+    body = {
+        "id": given["id"],
+        "choices": [{"index": 0, "message": message, "finish_reason": "stop"}],
+        "usage": given["usage"],
+    }
+    return Reply(reply.status, body, reply.headers)

@@ -9,8 +9,12 @@ import msgspec
 
 from adapters.verdict import Word
 from evals.errors import SetupError
+from evals.measures import BY_NAME
 
 GATES: Final = Path(__file__).with_name("gates.toml")
+
+TOKENS: Final = "tokens"
+"""The measure of the gate that compares with a baseline."""
 
 By = Literal["locale", "variant", "task"]
 _Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
@@ -91,6 +95,12 @@ def load(path: Path = GATES) -> GateFile:
         if sum(kind is not None for kind in kinds) != 1:
             raise SetupError(
                 f"{path}: gates.{name}: one of at_least, at_most and ratio is right"
+            )
+        known = (*BY_NAME, TOKENS)
+        if gate.measure not in known:
+            raise SetupError(
+                f"{path}: gates.{name}.measure: {gate.measure!r} is none of"
+                f" {', '.join(known)}"
             )
     digest = hashlib.sha256(raw).hexdigest()
     return msgspec.structs.replace(found, digest=digest)

@@ -15,19 +15,19 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from evals.table import Watch
+from evals.suite import Watch
 
 TENTHS: Final = 10
 
 
 @contextlib.contextmanager
 def shown(console: Console) -> Generator[Watch]:
-    """A callback for `evals.table.compare`."""
+    """A callback for `evals.suite.run`."""
     if not console.is_terminal:
         yield _lines(console)
         return
     columns = (
-        TextColumn("{task.description:<10}"),
+        TextColumn("{task.description:<18}"),
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),

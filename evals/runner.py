@@ -1,6 +1,11 @@
-"""The runner: every sample once, a bounded number at a time, nothing asked twice."""
+"""The runner: every sample once, a bounded number at a time, nothing asked twice.
+
+Samples are asked in an order drawn from their content, so that what has been asked when
+a budget ends a run is as good as a random part of them.
+"""
 
 import asyncio
+import itertools
 from collections.abc import Awaitable, Callable, Iterator
 
 import msgspec
@@ -25,28 +30,38 @@ class Task(msgspec.Struct, frozen=True):
 
 
 async def run(
-    task: Task, ask: Ask, journal: Journal, progress: Progress
-) -> tuple[Answer, ...]:
-    """Answers in the order of the samples; those in the journal are not asked again.
+    task: Task,
+    ask: Ask,
+    journal: Journal,
+    progress: Progress,
+    go_on: Callable[[], bool] = lambda: True,
+) -> dict[str, Answer]:
+    """Answers by sample id, in the order of the samples; recorded ones are not asked.
 
-    Raises `RunFailedError` for a sample that fails twice; the rest stays recorded.
+    Args:
+        task: what is asked of whom.
+        ask: puts one question.
+        journal: where answers are looked up and kept.
+        progress: told after every answer.
+        go_on: asked before every question; when it says no, the rest stays unasked.
+
+    Raises:
+        RunFailedError: a sample failed twice; the rest stays recorded.
     """
     total = len(task.samples)
-    todo: list[tuple[str, Sample]] = []
-    for sample in task.samples:
-        key = answers.key(sample, task.subject, task.params)
-        if journal.get(key) is None:
-            todo.append((key, sample))
+    keys = {s.id: answers.key(s, task.subject, task.params) for s in task.samples}
+    todo = [s for s in task.samples if journal.get(keys[s.id]) is None]
+    todo.sort(key=lambda sample: sample.digest)
     done = total - len(todo)
     progress(done, total)
 
-    def arrived(key: str, answer: Answer) -> None:
+    def arrived(sample: Sample, answer: Answer) -> None:
         nonlocal done
-        journal.add(key, answer)
+        journal.add(keys[sample.id], answer)
         done += 1
         progress(done, total)
 
-    queue = iter(todo)
+    queue = itertools.takewhile(lambda _: go_on(), todo)
     try:
         async with asyncio.TaskGroup() as group:
             for _ in range(min(task.concurrency, len(todo))):
@@ -54,17 +69,18 @@ async def run(
     except ExceptionGroup as failures:
         # The first failure cancelled the others; it alone says what went wrong.
         raise failures.exceptions[0] from None
-    return tuple(_recorded(journal, task))
+    found = ((id_, journal.get(key)) for id_, key in keys.items())
+    return {id_: answer for id_, answer in found if answer is not None}
 
 
 async def _work(
-    queue: Iterator[tuple[str, Sample]],
+    queue: Iterator[Sample],
     task: Task,
     ask: Ask,
-    arrived: Callable[[str, Answer], None],
+    arrived: Callable[[Sample, Answer], None],
 ) -> None:
-    for key, sample in queue:
-        arrived(key, await _ask(sample, task, ask))
+    for sample in queue:
+        arrived(sample, await _ask(sample, task, ask))
 
 
 async def _ask(sample: Sample, task: Task, ask: Ask) -> Answer:
@@ -76,10 +92,3 @@ async def _ask(sample: Sample, task: Task, ask: Ask) -> Answer:
         return await ask(sample, task.subject, task.params)
     except TargetError as error:
         raise RunFailedError(sample.id, task.subject.generator, error) from error
-
-
-def _recorded(journal: Journal, task: Task) -> Iterator[Answer]:
-    for sample in task.samples:
-        answer = journal.get(answers.key(sample, task.subject, task.params))
-        if answer is not None:
-            yield answer

@@ -6,58 +6,22 @@
 import contextlib
 from collections.abc import AsyncGenerator
 from http import HTTPStatus
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 import httpx
 import msgspec
 
-from evals.answers import Answer, Params, Subject, Verdict
+from evals import wire
+from evals.answers import Answer, Params, Subject
 from evals.environment import Access
 from evals.errors import TargetError, WrongGeneratorError
 from evals.samples import Sample
+from evals.wire import LOST, Chat, Delivered, Failed, Fault
 
 T = TypeVar("T")
 
 TIMEOUT: Final = httpx.Timeout(310.0, connect=2.0)
 """Seconds. The gateway itself gives up after 300."""
-
-LOST: Final[dict[str, Verdict]] = {
-    "output_invalid": "invalid",
-    "output_truncated": "truncated",
-}
-"""Errors that are outcomes: the engine answered, and the answer was no good."""
-
-
-class _Usage(msgspec.Struct):
-    completion_tokens: int | None = None
-
-
-class _Output(msgspec.Struct):
-    status: str
-    answer: str
-    citations: tuple[str, ...]
-
-
-class _Delivered(msgspec.Struct):
-    id: str
-    output: _Output
-    verdict: Verdict
-    repairs: tuple[Any, ...] = ()
-    usage: _Usage | None = None
-
-
-class _Fault(msgspec.Struct):
-    code: str
-    message: str = ""
-    request_id: str | None = None
-    stage: str | None = None
-    path: str | None = None
-    repairs: tuple[Any, ...] = ()
-    usage: _Usage | None = None
-
-
-class _Failed(msgspec.Struct):
-    error: _Fault
 
 
 class Resolved(msgspec.Struct, frozen=True):
@@ -92,30 +56,46 @@ class _Replicas(msgspec.Struct):
 class Target:
     """Both planes of one gateway. Raises only `TargetError`."""
 
-    def __init__(self, data: httpx.AsyncClient, admin: httpx.AsyncClient) -> None:
+    def __init__(
+        self, data: httpx.AsyncClient, admin: httpx.AsyncClient, schema: bytes = b"{}"
+    ) -> None:
         self._data = data
         self._admin = admin
+        self._schema = schema
 
     async def ask(self, sample: Sample, subject: Subject, params: Params) -> Answer:
-        """Ask one sample; raises `WrongGeneratorError` if another than `subject` answers."""
-        body = {
-            "input": sample.input,
-            "surface": params.surface,
-            "conversation": f"eval-{sample.id}",
-            "stream": False,
-            "max_tokens": params.max_tokens,
-            "temperature": params.temperature,
-        }
-        content = msgspec.json.encode(body)
-        response = await _send(self._data, "POST", "/v1/assist", content)
+        """Ask one sample.
+
+        Raises:
+            WrongGeneratorError: another than `subject` has answered.
+            TargetError: nobody has, or not as a gateway does.
+        """
+        if params.mode == "constrained":
+            return await self._ask_constrained(sample, subject, params)
+        response = await _send(
+            self._data, "POST", "/v1/assist", wire.assist_body(sample, params)
+        )
         if response.status_code == HTTPStatus.OK:
             _check_subject(response, subject)
-            return _delivered(sample, subject, response)
-        fault = _fault(response)
-        if fault.code not in LOST:
-            raise _error(response, fault)
+            body = _decode(response, Delivered)
+            return wire.delivered(sample, subject, body, response.headers)
+        return _lost(sample, subject, response)
+
+    async def _ask_constrained(
+        self, sample: Sample, subject: Subject, params: Params
+    ) -> Answer:
+        content = wire.chat_body(sample, params, self._schema)
+        response = await _send(self._data, "POST", "/v1/chat/completions", content)
+        if response.status_code != HTTPStatus.OK:
+            return _lost(sample, subject, response)
         _check_subject(response, subject)
-        return _lost(sample, subject, response, fault)
+        try:
+            body = wire.from_chat(_decode(response, Chat), "constrained")
+        except (msgspec.DecodeError, IndexError) as error:
+            raise TargetError(
+                "not_understood", f"/v1/chat/completions: {error}"
+            ) from error
+        return wire.delivered(sample, subject, body, response.headers)
 
     async def overrides(self) -> dict[str, str]:
         """Generator by tenant, as the flag document has it."""
@@ -158,14 +138,22 @@ class Target:
 
 
 @contextlib.asynccontextmanager
-async def connect(access: Access, concurrency: int) -> AsyncGenerator[Target]:
-    """Open both planes of a gateway, with as many connections as will be used."""
+async def connect(
+    access: Access, concurrency: int, schema: bytes = b"{}"
+) -> AsyncGenerator[Target]:
+    """Open both planes of a gateway.
+
+    Args:
+        access: where it is.
+        concurrency: how many connections will be used.
+        schema: what constrained questions are bound to, as JSON.
+    """
     limits = httpx.Limits(max_connections=concurrency)
     async with (
         _client(access.url, access.key, limits) as data,
         _client(access.admin_url, access.admin_key, limits) as admin,
     ):
-        yield Target(data, admin)
+        yield Target(data, admin, schema)
 
 
 def _client(url: str, key: str, limits: httpx.Limits) -> httpx.AsyncClient:
@@ -204,14 +192,14 @@ def _decode(response: httpx.Response, kind: type[T]) -> T:
         raise TargetError("not_understood", f"{where}: {error}") from error
 
 
-def _fault(response: httpx.Response) -> _Fault:
+def _fault(response: httpx.Response) -> Fault:
     try:
-        return msgspec.json.decode(response.content, type=_Failed).error
+        return msgspec.json.decode(response.content, type=Failed).error
     except (msgspec.MsgspecError, UnicodeDecodeError):
-        return _Fault(f"http_{response.status_code}", response.text[:200])
+        return Fault(f"http_{response.status_code}", response.text[:200])
 
 
-def _error(response: httpx.Response, fault: _Fault) -> TargetError:
+def _error(response: httpx.Response, fault: Fault) -> TargetError:
     after = response.headers.get("retry-after", "")
     seconds = float(after) if after.isdecimal() else 1.0
     return TargetError(fault.code, fault.message, retry_after=min(seconds, 30.0))
@@ -230,59 +218,9 @@ def _check_subject(response: httpx.Response, subject: Subject) -> None:
         raise WrongGeneratorError(wanted, f"{generator} ({model})")
 
 
-def _delivered(sample: Sample, subject: Subject, response: httpx.Response) -> Answer:
-    body = _decode(response, _Delivered)
-    timing = _timing(response)
-    return Answer(
-        sample=sample.id,
-        generator=subject.generator,
-        model=subject.model,
-        verdict=body.verdict,
-        status=body.output.status,
-        text=body.output.answer,
-        citations=body.output.citations,
-        repairs=_kinds(body.repairs),
-        completion_tokens=body.usage.completion_tokens if body.usage else None,
-        ttft_ms=timing.get("ttft"),
-        total_ms=timing.get("total"),
-        reason=response.headers.get("x-wastegate-reason", ""),
-        request_id=response.headers.get("x-request-id", body.id),
-    )
-
-
-def _lost(
-    sample: Sample, subject: Subject, response: httpx.Response, fault: _Fault
-) -> Answer:
-    timing = _timing(response)
-    where = " ".join(part for part in (fault.stage, fault.path) if part)
-    return Answer(
-        sample=sample.id,
-        generator=subject.generator,
-        model=subject.model,
-        verdict=LOST[fault.code],
-        repairs=_kinds(fault.repairs),
-        completion_tokens=fault.usage.completion_tokens if fault.usage else None,
-        ttft_ms=timing.get("ttft"),
-        total_ms=timing.get("total"),
-        reason=response.headers.get("x-wastegate-reason", ""),
-        request_id=response.headers.get("x-request-id", fault.request_id or ""),
-        detail=f"{where}: {fault.message}" if where else fault.message,
-    )
-
-
-def _kinds(repairs: tuple[Any, ...]) -> tuple[str, ...]:
-    """Repairs by kind, whether they come as names or as objects with a position."""
-    return tuple(
-        repair if isinstance(repair, str) else msgspec.json.encode(repair).decode()
-        for repair in repairs
-    )
-
-
-def _timing(response: httpx.Response) -> dict[str, float]:
-    """`Server-Timing: ttft;dur=41.2, total;dur=300` as milliseconds by name."""
-    found: dict[str, float] = {}
-    for part in response.headers.get("server-timing", "").split(","):
-        name, _, duration = part.strip().partition(";dur=")
-        with contextlib.suppress(ValueError):
-            found[name] = float(duration)
-    return found
+def _lost(sample: Sample, subject: Subject, response: httpx.Response) -> Answer:
+    fault = _fault(response)
+    if fault.code not in LOST:
+        raise _error(response, fault)
+    _check_subject(response, subject)
+    return wire.lost(sample, subject, fault, response.headers)

@@ -55,6 +55,9 @@ def _parser() -> argparse.ArgumentParser:
     made.add_argument("--out", type=Path, required=True, help="file to write")
     made.add_argument("--count", type=int, help="default: 800, 60, 400")
     made.add_argument("--seed", type=int, default=None)
+    made.add_argument(
+        "--words", choices=("deep", "wide"), default="deep", help="of train and val"
+    )
     made.set_defaults(run=_data)
 
     made = commands.add_parser("sft", help="train with supervision")
@@ -117,7 +120,7 @@ def _data(options: argparse.Namespace) -> None:
     from training.data.generate import DEFAULT_SEED, generate  # noqa: PLC0415 - as above
 
     seed = DEFAULT_SEED if options.seed is None else options.seed
-    made = generate(options.split, count=options.count, seed=seed)
+    made = generate(options.split, count=options.count, seed=seed, words=options.words)
     options.out.parent.mkdir(parents=True, exist_ok=True)
     options.out.write_bytes(examples.dumps(made))
     _say(f"{options.out}: {len(made)} examples, digest {examples.digest(made)}")

@@ -1,14 +1,15 @@
-"""Samples and a table's set-up that the tests of the evals share."""
+"""Samples, a gateway's connection and a plan that the tests of the evals share."""
 
 from collections.abc import Callable
 
 import httpx
 import pytest
 
+from evals import gates
 from evals.answers import Params
 from evals.fake import FakeGateway
 from evals.samples import Expected, Sample
-from evals.table import Plan
+from evals.suite import Plan
 from evals.target import Target
 from structured.prompt import AssistInput, ContextItem
 
@@ -23,10 +24,11 @@ def make_sample() -> Callable[..., Sample]:
         intent: str = "extract",
         status: str = "ok",
         cites: tuple[str, ...] = (),
+        **more: object,
     ) -> Sample:
         context = tuple(ContextItem(f"kb-{i}", f"Fact {i}.") for i in range(3))
         expected = Expected(status, "Yes.", cites)  # type: ignore[arg-type]  -- tests write the literal out
-        return Sample(name, intent, AssistInput("Well?", context), expected)
+        return Sample(name, intent, AssistInput("Well?", context), expected, **more)  # type: ignore[arg-type]  -- keyword arguments of a test
 
     return make
 
@@ -46,6 +48,12 @@ def connect() -> Connect:
 @pytest.fixture
 def make_plan() -> Callable[..., Plan]:
     def make(samples: tuple[Sample, ...], **more: object) -> Plan:
-        return Plan(samples, "acme", Params("assist", 64), **more)  # type: ignore[arg-type]  -- keyword arguments of a test
+        return Plan(
+            samples=samples,
+            gates=gates.load(),
+            tenant="acme",
+            params=Params("assist", 64),
+            **more,  # type: ignore[arg-type]  -- keyword arguments of a test
+        )
 
     return make

@@ -1,4 +1,4 @@
-"""The comparison as a whole, against a gateway in process."""
+"""The suite as a whole, against a gateway in process."""
 
 import asyncio
 from collections.abc import Callable
@@ -7,19 +7,19 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from evals import override
+from evals import override, suite
 from evals.errors import RunFailedError, SetupError, TargetError
 from evals.fake import FakeGateway, Reply, delivered, failed
-from evals.report import Origin, as_json, markdown, terminal
+from evals.result import Origin, SuiteResult
 from evals.samples import Sample
 from evals.statistics import Interval
-from evals.table import Plan, Table, compare
+from evals.suite import ANSWERS, Budget, Plan
 from evals.target import Target
 
 Connect = Callable[[FakeGateway], Target]
 Make = Callable[..., Sample]
 MakePlan = Callable[..., Plan]
-ORIGIN = Origin("python -m evals table", "2031-01-01", "vLLM", "a CPU, 2 cores")
+ORIGIN = Origin("python -m evals suite", "2031-01-01", "vLLM", "a CPU, 2 cores")
 
 
 def watch(generator: str, done: int, total: int) -> None:
@@ -50,23 +50,26 @@ def plan(make_sample: Make, make_plan: MakePlan) -> Plan:
     )
 
 
-async def run(plan: Plan, gateway: FakeGateway, connect: Connect, home: Path) -> Table:
-    return await compare(plan, connect(gateway), home, watch)
+async def run(
+    plan: Plan, gateway: FakeGateway, connect: Connect, home: Path
+) -> SuiteResult:
+    return await suite.run(plan, connect(gateway), home, ORIGIN, watch)
 
 
 async def test_each_generator_gets_every_sample_once(
     plan: Plan, connect: Connect, tmp_path: Path
 ) -> None:
     gateway = FakeGateway(behave)
-    table = await run(plan, gateway, connect, tmp_path)
-    assert len(gateway.asked) == len(set(gateway.asked)) == 30
-    assert [c.subject.model for c in table.columns] == [
+    result = await run(plan, gateway, connect, tmp_path)
+    free = [each for each in gateway.asked if each[1] != "base"]
+    assert len(free) == len(set(free)) == 20
+    assert [arm.subject.model for arm in result.arms] == [
         "tiny@1.0",
         "behav@v1",
         "pref@v1",
     ]
     found = {
-        name: [_short(column.measures[name]) for column in table.columns]
+        name: [_short(arm.summary[name]) for arm in result.arms]
         for name in ("adherence", "citations", "refuses", "status")
     }
     assert found == {
@@ -75,8 +78,48 @@ async def test_each_generator_gets_every_sample_once(
         "refuses": [(0.0, 3), (1.0, 3), (1.0, 3)],
         "status": [(0.0, 10), (1.0, 10), (1.0, 10)],
     }
-    assert table.columns[0].measures["tokens_median"] is None
-    assert table.columns[0].lost == {"gate $: no": 10}
+    assert result.arms[0].summary["tokens_median"] is None
+
+
+async def test_a_base_that_is_hardly_ever_valid_is_asked_once_more_constrained(
+    plan: Plan, connect: Connect, tmp_path: Path
+) -> None:
+    result = await run(plan, FakeGateway(behave), connect, tmp_path)
+    assert result.baseline is not None
+    assert result.baseline.mode == "constrained"
+    assert {a.verdict for a in result.baseline.answers.values()} == {"constrained"}
+    assert "constrained answers are the baseline" in result.notes[0]
+
+
+async def test_a_base_that_does_well_is_the_baseline_as_it_is(
+    plan: Plan, connect: Connect, tmp_path: Path
+) -> None:
+    gateway = FakeGateway(lambda name, _: behave(name, "lora"))
+    result = await run(plan, gateway, connect, tmp_path)
+    assert result.baseline == result.arms[0]
+    assert len(gateway.asked) == 30
+
+
+async def test_the_base_is_compared_with_and_not_judged(
+    plan: Plan, connect: Connect, tmp_path: Path
+) -> None:
+    result = await run(plan, FakeGateway(behave), connect, tmp_path)
+    assert [j.generator for j in result.judged] == ["lora", "lora_pref"]
+    assert {j.verdict for j in result.judged} == {"inconclusive", "fail"}
+
+
+async def test_a_budget_of_tokens_ends_a_run_that_then_proves_nothing(
+    plan: Plan, connect: Connect, tmp_path: Path
+) -> None:
+    small = msgspec.structs.replace(plan, budget=Budget(tokens=500), concurrency=1)
+    gateway = FakeGateway(lambda name, _: behave(name, "lora"))
+    result = await run(small, gateway, connect, tmp_path)
+    assert len(gateway.asked) == 5
+    assert "5 of 10 samples were not put to base" in result.notes[0]
+    assert {j.verdict for j in result.judged} == {"inconclusive"}
+    whole = await run(plan, gateway, connect, tmp_path)
+    assert len(gateway.asked) == 30
+    assert whole.notes == ()
 
 
 def _short(interval: Interval | None) -> tuple[float, int] | None:
@@ -130,20 +173,28 @@ async def test_an_interrupted_run_puts_back_and_goes_on_without_asking_twice(
         if (generator, done) == ("lora", 5):
             reached.set()
 
-    running = asyncio.ensure_future(compare(plan, connect(gateway), tmp_path, stop))
+    running = asyncio.ensure_future(
+        suite.run(plan, connect(gateway), tmp_path, ORIGIN, stop)
+    )
     await reached.wait()
     running.cancel()
     with pytest.raises(asyncio.CancelledError):
         await running
     assert gateway.overrides == {}
 
-    journal = tmp_path / plan.run / "answers.jsonl"
-    recorded = journal.read_bytes().count(b"\n")
+    recorded = (tmp_path / ANSWERS).read_bytes().count(b"\n")
     asked = len(gateway.asked)
     resumed = await run(plan, gateway, connect, tmp_path)
-    assert len(gateway.asked) - asked == 30 - recorded
+    assert len(gateway.asked) - asked == 40 - recorded
     whole = await run(plan, FakeGateway(behave), connect, tmp_path / "whole")
-    assert resumed == whole
+    assert as_found(resumed) == as_found(whole)
+
+
+def as_found(result: SuiteResult) -> object:
+    """A result without how long it took."""
+    return [
+        (arm.subject, arm.answers, arm.scores, arm.summary) for arm in result.arms
+    ], result.judged
 
 
 async def test_a_first_failure_is_asked_again_before_it_counts(
@@ -157,8 +208,8 @@ async def test_a_first_failure_is_asked_again_before_it_counts(
         failed_once.add((conversation, generator))
         return Reply(502, {"error": {"code": "upstream_error"}}, {"retry-after": "0"})
 
-    table = await run(plan, FakeGateway(shaky), connect, tmp_path)
-    adherence = table.columns[1].measures["adherence"]
+    result = await run(plan, FakeGateway(shaky), connect, tmp_path)
+    adherence = result.arms[1].summary["adherence"]
     assert adherence is not None
     assert adherence.point == 1.0
 
@@ -180,30 +231,4 @@ async def test_two_runs_never_share_a_tenant(
     target = connect(FakeGateway(behave))
     async with override.borrowed(target, "acme", tmp_path, "first"):
         with pytest.raises(SetupError, match="another run holds"):
-            await compare(plan, target, tmp_path, watch)
-
-
-async def test_the_report_says_how_it_was_made_and_fits_a_terminal(
-    plan: Plan, connect: Connect, tmp_path: Path
-) -> None:
-    table = await run(plan, FakeGateway(behave), connect, tmp_path)
-    text = markdown(table, ORIGIN)
-    assert "Made on 2031-01-01 by `python -m evals table`: 10 samples" in text
-    assert "`lora` is `behav@v1` (digest `abababababab`)" in text
-    assert "`base`, 10 times: gate $: no" in text
-    assert "| refuse  | 3 " in text
-    shown = terminal(table)
-    assert "| adherence before repair" in shown
-    assert "100 %* [69.2, 100]" in shown
-    assert max(len(line) for line in shown.splitlines()) <= 120
-
-
-async def test_the_json_holds_every_bound(
-    plan: Plan, connect: Connect, tmp_path: Path
-) -> None:
-    table = await run(plan, FakeGateway(behave), connect, tmp_path)
-    read = msgspec.json.decode(as_json(table, ORIGIN))
-    assert read["origin"]["date"] == "2031-01-01"
-    assert read["table"]["samples_digest"] == table.samples_digest
-    citations = read["table"]["columns"][1]["measures"]["citations"]
-    assert (citations["point"], citations["n"], citations["high"]) == (1.0, 7, 1.0)
+            await suite.run(plan, target, tmp_path, ORIGIN, watch)
