@@ -62,20 +62,21 @@ def counts(found: Sequence[Interval | None]) -> str:
     return str(each[0]) if len(set(each)) == 1 else "/".join(str(n) for n in each)
 
 
-def fine(value: float, low: float | None, high: float | None, *, scale: float) -> str:
-    """A value and bounds with two decimal places, the bounds rounded outward.
+def fine(value: float, low: float | None, high: float | None, unit: str) -> str:
+    """A value in its unit with two decimal places, and bounds rounded outward.
 
     A lower bound of 98.996 % written as 99 % would stand beside a demand of 99 % that
-    it does not meet.
+    it does not meet. With `%`, the figures are shares of one.
     """
-    shown = _trimmed(round(value * scale * 100) / 100)
+    scale, shown = (100, " %") if unit == "%" else (1, f" {unit}" if unit else "")
+    point = f"{_trimmed(round(value * scale, 2))}{shown}"
     if low is None and high is None:
-        return shown
+        return point
     # A billionth is what a double loses on the way from .99 to 99.
-    below = NOTHING if low is None else math.floor(low * scale * 100 + 1e-9) / 100
-    above = NOTHING if high is None else math.ceil(high * scale * 100 - 1e-9) / 100
-    ends = (end if isinstance(end, str) else _trimmed(end) for end in (below, above))
-    return f"{shown} [{', '.join(ends)}]"
+    below = None if low is None else math.floor(low * scale * 100 + 1e-9) / 100
+    above = None if high is None else math.ceil(high * scale * 100 - 1e-9) / 100
+    ends = (NOTHING if end is None else _trimmed(end) for end in (below, above))
+    return f"{point} [{', '.join(ends)}]"
 
 
 def plain(text: str) -> str:
