@@ -46,7 +46,8 @@ class Difference(msgspec.Struct, frozen=True):
     """The left had success, the right had not."""
     won: int
     ids: tuple[str, ...]
-    """The lost ones first."""
+    """The lost ones first, most gone wrong first; of the won ones, the closest first:
+    that the base delivers nothing at all is known from its figures."""
 
 
 class Evidence(msgspec.Struct, frozen=True):
@@ -89,16 +90,16 @@ class _Shelf:
                 taken.append(name)
         return tuple(taken)
 
-    def list(self, title: str, ids: Sequence[str]) -> Listing:
-        """A list of these; those that are shown already come first."""
+    def list(self, title: str, ids: Sequence[str], *, ranked: bool = False) -> Listing:
+        """A list of these; unless they are ranked, those shown already come first."""
         self._lists += 1
-        ordered = sorted(ids, key=lambda name: name not in self.entries)
-        taken = self.take(ordered, LIST)
+        known = sorted(ids, key=lambda name: name not in self.entries)
+        taken = self.take(ids if ranked else known, LIST)
         return Listing(f"l-{self._lists}", title, taken, len(ids) - len(taken))
 
 
 def gather(result: SuiteResult) -> Evidence:
-    """Choose lists and entries: gates first, then differences, cells and measures."""
+    """Choose lists and entries: gates first, then differences, measures, cells."""
     shelf = _Shelf(result.samples)
     gates = {
         (judged.generator, finding.name): shelf.list(
@@ -111,21 +112,21 @@ def gather(result: SuiteResult) -> Evidence:
     arms = [column for column in shown if column.arm in result.arms]
     pairs = tuple(
         _difference(left, right, result.samples, shelf)
-        for left, right in combinations(arms, 2)
+        for left, right in reversed(tuple(combinations(arms, 2)))
     )
+    # The largest first: these need their own samples, so they choose before the shares.
+    found = sorted(rows(result), key=lambda row: row.unit == "%")
+    measures = {
+        (column.label, row.name): _measure(column, row, shelf)
+        for row in found
+        for column in shown
+    }
     cells = {
         (field, value, column.label): shelf.list(
             f"{column.label}: {field} {value}", _failing(column, group)
         )
         for field in FIELDS
         for value, group in groups(result.samples, field).items()
-        for column in shown
-    }
-    measures = {
-        (column.label, row.name): shelf.list(
-            f"{column.label}: {row.title.lstrip('· ')}", _against(column, row)
-        )
-        for row in rows(result)
         for column in shown
     }
     return Evidence(gates, measures, cells, pairs, shelf.entries)
@@ -144,27 +145,29 @@ def _failing(column: Column, samples: Iterable[Sample]) -> tuple[str, ...]:
     return tuple(s.id for s in samples if s.id in scores and scores[s.id] < 1)
 
 
-def _against(column: Column, row: Row) -> tuple[str, ...]:
+def _measure(column: Column, row: Row, shelf: _Shelf) -> Listing:
     """Samples with a bad score; of times and tokens, all, the largest first."""
     scores = column.arm.scores.get(row.name, {})
+    title = f"{column.label}: {row.title.lstrip('· ')}"
     if row.unit != "%":
-        return tuple(sorted(scores, key=lambda name: -scores[name]))
+        largest = sorted(scores, key=lambda name: -scores[name])
+        return shelf.list(f"{title}, the largest", largest, ranked=True)
     if row.low_is_good:
-        return tuple(name for name, score in scores.items() if score > 0)
-    return tuple(name for name, score in scores.items() if score < 1)
+        return shelf.list(title, [name for name in scores if scores[name] > 0])
+    return shelf.list(title, [name for name in scores if scores[name] < 1])
 
 
 def _difference(
     left: Column, right: Column, samples: Iterable[Sample], shelf: _Shelf
 ) -> Difference:
-    """The worst: lost ones, and of these the ones with the most gone wrong."""
+    """Lost ones first, most gone wrong first; of the won ones, the closest first."""
     a, b = (column.arm.scores.get(SUCCESS, {}) for column in (left, right))
     both = [sample.id for sample in samples if sample.id in a and sample.id in b]
     lost = [name for name in both if a[name] > b[name]]
     won = [name for name in both if a[name] < b[name]]
     ranked = [
         *sorted(lost, key=lambda name: -_faults(right, name)),
-        *sorted(won, key=lambda name: -_faults(left, name)),
+        *sorted(won, key=lambda name: _faults(left, name)),
     ]
     taken = shelf.take(ranked, PAIR)
     return Difference(left, right, len(lost), len(won), taken)

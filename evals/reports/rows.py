@@ -118,7 +118,12 @@ def tally(judged: Judged) -> str:
     counted = ((words.count("pass"), "passed"), (words.count("fail"), "failed"))
     undecided = (words.count("inconclusive"), "inconclusive")
     parts = [f"{count} {word}" for count, word in (*counted, undecided) if count]
-    return f"{len(words)} gates: {', '.join(parts)}" if parts else "no gates"
+    return f"{many(len(words), 'gate')}: {', '.join(parts)}" if parts else "no gates"
+
+
+def many(count: int, thing: str) -> str:
+    """`1 sample`, `2 samples`."""
+    return f"{count} {thing}{'' if count == 1 else 's'}"
 
 
 def seen(finding: Finding) -> str:

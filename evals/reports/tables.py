@@ -20,7 +20,8 @@ def table(caption: str, head: Cells, rows: Iterable[Cells]) -> Html:
 
 def scrolling(caption: str, content: str, **attributes: str) -> Html:
     """A table's content under its caption, in a region that scrolls."""
-    inner = tag("table", tag("caption", caption), content, **attributes)
+    title = tag("caption", tag("span", caption))
+    inner = tag("table", title, content, **attributes)
     return tag(
         "div", inner, class_="scroll", role="region", aria_label=caption, tabindex=0
     )

@@ -59,6 +59,12 @@ def join(parts: Iterable[str], between: str = "") -> Html:
     return Html(escape(between).join(escape(part) for part in parts))
 
 
+def prose(text: str) -> Html:
+    """A text of ours, in which `…` stands for code."""
+    parts = text.split("`")
+    return join(tag("code", p) if i % 2 else p for i, p in enumerate(parts))
+
+
 def clip(text: str, limit: int) -> str:
     """The text, or its beginning and how much was left out."""
     if len(text) <= limit:

@@ -30,7 +30,7 @@ def samples(result: SuiteResult, evidence: Evidence) -> Html:
         if sample.id in evidence.entries
     ]
     hidden = len(result.samples) - len(parts)
-    said = f"{len(parts)} samples that something above names."
+    said = f"{rows.many(len(parts), 'sample')} that something above names."
     more = f" The other {hidden} are in the JSON." if hidden else ""
     return join((tag("p", said + more), *parts))
 
@@ -120,7 +120,7 @@ def _context(sample: Sample) -> Html:
     more = len(passages) - len(items)
     if more:
         items.append(tag("li", f"and {more} more, in the JSON"))
-    summary = f"Context: {len(passages)} passages"
+    summary = f"Context: {rows.many(len(passages), 'passage')}"
     return tag("details", tag("summary", summary), tag("ul", *items))
 
 

@@ -1,7 +1,9 @@
 """The drift heat map: where success holds, and where it does not."""
 
+import bisect
 from collections import defaultdict
 from collections.abc import Iterable
+from itertools import pairwise
 from typing import Final
 
 import msgspec
@@ -14,8 +16,8 @@ from evals.reports.tags import Html, join, tag
 from evals.result import SuiteResult
 from evals.samples import Sample
 
-STEPS: Final = 5
-"""Shades; the figure stands in each cell, so a shade need not be read exactly."""
+CUTS: Final = (0.5, 0.8, 0.9, 0.95)
+"""Where one shade ends and the next begins; closer where the demands of gates are."""
 
 
 class Cell(msgspec.Struct, frozen=True):
@@ -101,11 +103,12 @@ def _line(
 
 
 def _step(share: float) -> int:
-    return min(STEPS - 1, int(share * STEPS))
+    return bisect.bisect_right(CUTS, share)
 
 
 def _key() -> Html:
-    names = [f"{i * 100 // STEPS} to {(i + 1) * 100 // STEPS} %" for i in range(STEPS)]
+    middle = [f"{a * 100:g} to {b * 100:g} %" for a, b in pairwise(CUTS)]
+    names = (f"under {CUTS[0] * 100:g} %", *middle, f"{CUTS[-1] * 100:g} % and more")
     shades = [tag("li", name, class_=f"h{i}") for i, name in enumerate(names)]
     few = tag("li", f"n < {FEW}", class_="few h2")
     return tag("ul", *shades, few, class_="shades", aria_label="What the shades mean")

@@ -4,7 +4,7 @@ from evals.gates import Finding
 from evals.reports import plots, rows
 from evals.reports.evidence import Evidence
 from evals.reports.tables import link, stacked, verdict
-from evals.reports.tags import Html, join, tag
+from evals.reports.tags import Html, join, prose, tag
 from evals.result import Judged, SuiteResult
 
 
@@ -56,7 +56,9 @@ def _generator(
 def _row(finding: Finding, generator: str, evidence: Evidence) -> tuple[str, ...]:
     listing = evidence.gates[generator, finding.name]
     figure = rows.seen(finding)
-    about = tag("span", f"{finding.gate.suite}. {finding.gate.why}", class_="why")
+    about = tag(
+        "span", prose(f"{finding.gate.suite}. {finding.gate.why}"), class_="why"
+    )
     return (
         join((finding.name, about)),
         verdict(finding.verdict, plots.SIGN[finding.verdict]),

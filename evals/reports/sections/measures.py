@@ -4,7 +4,7 @@ from evals import figures
 from evals.reports import rows
 from evals.reports.evidence import Evidence
 from evals.reports.tables import link, table
-from evals.reports.tags import Html, join, tag
+from evals.reports.tags import Html, join, prose, tag
 from evals.result import SuiteResult
 
 CAPTION = (
@@ -19,7 +19,7 @@ def measures(result: SuiteResult, evidence: Evidence) -> Html:
     head = ("measure", *(column.label for column in shown), "n")
     body = [_row(row, result, evidence) for row in rows.rows(result)]
     meanings = [
-        join((tag("dt", row.title.lstrip("· ")), tag("dd", row.says)))
+        join((tag("dt", row.title.lstrip("· ")), tag("dd", prose(row.says))))
         for row in rows.rows(result)
         if row.says
     ]

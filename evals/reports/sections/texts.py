@@ -5,7 +5,7 @@ from difflib import SequenceMatcher
 from typing import Final
 
 from evals.answers import Answer
-from evals.reports.tags import Html, clip, join, tag
+from evals.reports.tags import Html, clip, escape, join, tag
 from evals.samples import Sample
 
 QUESTION: Final = 500
@@ -68,18 +68,16 @@ def verdict(answer: Answer | None) -> Html:
 
 
 def differing(left: str, right: str) -> tuple[Html, Html]:
-    """Two texts whose words that the other has not are marked."""
-    a, b = (re.findall(r"\s+|[^\s]+", clip(text, ANSWER)) for text in (left, right))
+    """Two texts whose words that the other has not are marked, on one line each."""
+    a, b = (clip(text, ANSWER).split() for text in (left, right))
     sides: tuple[list[Html], list[Html]] = ([], [])
-    for kind, a0, a1, b0, b1 in SequenceMatcher(
-        None, a, b, autojunk=False
-    ).get_opcodes():
+    matcher = SequenceMatcher(None, a, b, autojunk=False)
+    for kind, a0, a1, b0, b1 in matcher.get_opcodes():
         for side, words in zip(sides, (a[a0:a1], b[b0:b1]), strict=True):
-            text = "".join(words)
-            if text:
-                marked = kind != "equal" and not text.isspace()
-                side.append(tag("mark", text) if marked else join((text,)))
-    return join(sides[0]), join(sides[1])
+            if words:
+                text = " ".join(words)
+                side.append(escape(text) if kind == "equal" else tag("mark", text))
+    return join(sides[0], " "), join(sides[1], " ")
 
 
 def _facts(status: str, citations: tuple[str, ...]) -> Html:

@@ -26,12 +26,11 @@ SECTIONS: Final = (
 
 def top(result: SuiteResult, evidence: Evidence) -> Html:
     """The title, a card for each verdict, and the way to the sections."""
-    said = rows.headline(result)
     cards = [_card(judged, evidence) for judged in result.judged]
     return tag(
         "header",
         tag("p", "Wastegate evals: may this tune ship?", class_="eyebrow"),
-        tag("h1", said[:1].upper() + said[1:]),
+        tag("h1", f"Verdict: {rows.headline(result)}"),
         tag("div", *cards, class_="cards") if cards else "",
         tag(
             "nav",

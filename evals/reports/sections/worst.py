@@ -6,6 +6,7 @@ from typing import Final
 from evals.answers import Answer
 from evals.gates import Finding
 from evals.reports.evidence import Evidence
+from evals.reports.rows import many
 from evals.reports.sections import texts
 from evals.reports.tables import link, stacked
 from evals.reports.tags import Html, join, tag
@@ -53,12 +54,13 @@ def _gate(
         for name in ids
     ]
     count = len(finding.failed)
-    caption = f"{len(ids)} of the {count} samples that speak against {finding.name}."
+    of = "What" if len(ids) == count else f"{len(ids)} of the {count} samples that"
+    caption = f"{of} {'speaks' if of == 'What' else 'speak'} against {finding.name}."
     head = ("sample", "asked", "expected", "answered", "verdict of the output")
     opened = "open" if finding.verdict == "fail" else None
     return tag(
         "details",
-        tag("summary", f"{finding.name} ({finding.verdict}): {count} samples"),
+        tag("summary", f"{finding.name} ({finding.verdict}): {many(count, 'sample')}"),
         stacked(caption, head, rows),
         tag("p", link(listing.anchor, f"The list of {finding.name}")),
         open=opened,
