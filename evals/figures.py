@@ -79,9 +79,14 @@ def fine(value: float, low: float | None, high: float | None, unit: str) -> str:
     return f"{point} [{', '.join(ends)}]"
 
 
+def one_line(text: str) -> str:
+    """A text on one line without Markdown's own signs."""
+    return " ".join(text.split()).replace("|", "/").replace("`", "'")
+
+
 def plain(text: str) -> str:
-    """One line without Markdown's own signs, not longer than `CUT`."""
-    line = " ".join(text.split()).replace("|", "/").replace("`", "'")
+    """The same, not longer than `CUT`."""
+    line = one_line(text)
     return line if len(line) <= CUT else f"{line[: CUT - 1]}…"
 
 

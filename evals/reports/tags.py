@@ -10,6 +10,8 @@ import unicodedata
 from collections.abc import Iterable
 from typing import Final
 
+from evals.figures import one_line
+
 KEPT: Final = frozenset("\n\t\u200c\u200d")
 """Line ends; and the joiners, without which Persian, Hindi and emoji are misspelt."""
 
@@ -30,6 +32,11 @@ def visible(text: str) -> str:
     if text.isascii() and text.isprintable():
         return text
     return "".join(_shown(character) for character in text)
+
+
+def line(text: str) -> str:
+    """A text as one line of Markdown that shows what it holds and marks nothing up."""
+    return one_line(visible(text)).replace("<", "&lt;")
 
 
 def escape(text: str) -> Html:

@@ -157,10 +157,11 @@ def _answer(
     i: int, sample: Sample, subject: Subject, mode: Mode, hostile: str, /
 ) -> Answer:
     who = subject.generator
-    common = {"sample": sample.id, "generator": who, "model": subject.model}
     if who == "base" and mode == "free" and i % 31:
         return Answer(
-            **common,
+            sample.id,
+            who,
+            subject.model,
             verdict="truncated" if i % 3 == 0 else "invalid",
             completion_tokens=96 if i % 3 == 0 else 60 + i % 9,
             prompt_tokens=180,
@@ -173,7 +174,9 @@ def _answer(
     wrong = i % slips == 1 or (who == "lora" and sample.locale == "hu")
     cited = sample.expected.citations
     return Answer(
-        **common,
+        sample.id,
+        who,
+        subject.model,
         verdict="constrained" if mode == "constrained" else
         "repaired" if i % 53 == 7 else "valid",
         status="uncertain" if wrong and i % 2 else sample.expected.status,
@@ -267,7 +270,9 @@ def _finding(name: str, gate: Gate, arm: Arm, samples: tuple[Sample, ...]) -> Fi
     where = ""
     if gate.by:
         values = sorted({getattr(s, gate.by) for s in asked})
-        worst = min(values, key=lambda value: _share(asked, scores, gate.by, value))
+        worst = min(
+            values, key=lambda value: _share(asked, scores, str(gate.by), value)
+        )
         where = str(worst)
         asked = [s for s in asked if getattr(s, gate.by) == worst]
     low_is_good = gate.measure in GOOD_WHEN_LOW
