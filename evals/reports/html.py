@@ -36,7 +36,7 @@ def page(result: SuiteResult) -> str:
     body = tag(
         "body",
         tag("a", "To the gates", href="#gates", class_="skip"),
-        tag("div", top.top(result, evidence), tag("main", *sections), class_="page"),
+        tag("div", top.top(result), tag("main", *sections), class_="page"),
     )
     root = tag("html", _head(result), body, lang="en")
     return f"<!doctype html>\n{root}\n"

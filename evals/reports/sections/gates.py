@@ -2,7 +2,7 @@
 
 from evals.gates import Finding
 from evals.reports import plots, rows
-from evals.reports.evidence import Evidence
+from evals.reports.evidence import Evidence, Listing
 from evals.reports.tables import link, stacked, verdict
 from evals.reports.tags import Html, join, prose, tag
 from evals.result import Judged, SuiteResult
@@ -34,7 +34,10 @@ def _generator(
         f"Gates of {name}. Bounds are one-sided, at {confidence * 100:g} % each; n counts"
         " documents. A figure links to the samples that speak against it."
     )
-    found = [_row(finding, name, evidence) for finding in judged.findings]
+    found = [
+        _row(finding, place(number, i), evidence.gates[name, finding.name])
+        for i, finding in enumerate(judged.findings)
+    ]
     straight = plots.ratios(judged.findings, f"ratio-{number}")
     return tag(
         "section",
@@ -53,14 +56,17 @@ def _generator(
     )
 
 
-def _row(finding: Finding, generator: str, evidence: Evidence) -> tuple[str, ...]:
-    listing = evidence.gates[generator, finding.name]
+def place(generator: int, gate: int) -> str:
+    """The anchor of a gate's row; both are counted from nought."""
+    return f"gate-{generator}-{gate}"
+
+
+def _row(finding: Finding, anchor: str, listing: Listing) -> tuple[str, ...]:
     figure = rows.seen(finding)
-    about = tag(
-        "span", prose(f"{finding.gate.suite}. {finding.gate.why}"), class_="why"
-    )
+    about = prose(f"{finding.gate.suite}. {finding.gate.why}")
+    named = tag("span", finding.name, id=anchor)
     return (
-        join((finding.name, about)),
+        join((named, tag("span", about, class_="why"))),
         verdict(finding.verdict, plots.SIGN[finding.verdict]),
         finding.gate.asked,
         link(listing.anchor, figure) if listing.ids or listing.more else figure,

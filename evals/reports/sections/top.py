@@ -4,8 +4,8 @@ from typing import Final
 
 from evals.figures import TEXT_MARK
 from evals.reports import rows
-from evals.reports.evidence import Evidence
 from evals.reports.plots import SIGN
+from evals.reports.sections.gates import place
 from evals.reports.tables import link, table, verdict
 from evals.reports.tags import Html, join, tag
 from evals.result import Judged, SuiteResult
@@ -24,9 +24,9 @@ SECTIONS: Final = (
 """Anchors and titles of the page's sections, in their order."""
 
 
-def top(result: SuiteResult, evidence: Evidence) -> Html:
+def top(result: SuiteResult) -> Html:
     """The title, a card for each verdict, and the way to the sections."""
-    cards = [_card(judged, evidence) for judged in result.judged]
+    cards = [_card(i, judged) for i, judged in enumerate(result.judged)]
     return tag(
         "header",
         tag("p", "Wastegate evals: may this tune ship?", class_="eyebrow"),
@@ -71,11 +71,11 @@ def _code(name: str, text: str) -> str:
     return text if plain else tag("code", text)
 
 
-def _card(judged: Judged, evidence: Evidence) -> Html:
-    open_gates = [f for f in judged.findings if f.verdict != "pass"]
+def _card(number: int, judged: Judged) -> Html:
     names = [
-        link(evidence.gates[judged.generator, f.name].anchor, f"{f.name} ({f.verdict})")
-        for f in open_gates
+        link(place(number, i), f"{finding.name} ({finding.verdict})")
+        for i, finding in enumerate(judged.findings)
+        if finding.verdict != "pass"
     ]
     return tag(
         "section",
