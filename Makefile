@@ -35,6 +35,7 @@ gateway_sources := locks/gateway.txt locks/dev.txt pyproject.toml
 gateway_stamp := .venv/.installed-$(call digest,$(gateway_sources))
 engine_stamp := .venv-engine/.installed-$(call digest,locks/engine.txt)
 trainer_stamp := .venv-trainer/.installed-$(call digest,locks/trainer.txt)
+inspect_stamp := .venv-inspect/.installed-$(call digest,locks/inspect.txt)
 
 # $(1) directory, $(2) what it is for and how long it takes
 define create
@@ -59,10 +60,11 @@ endef
 help:
 	@sed -n 's/^#   //p' Makefile
 
-.PHONY: .venv .venv-engine .venv-trainer
+.PHONY: .venv .venv-engine .venv-trainer .venv-inspect
 .venv: $(gateway_stamp)
 .venv-engine: $(engine_stamp)
 .venv-trainer: $(trainer_stamp)
+.venv-inspect: $(inspect_stamp)
 
 $(gateway_stamp):
 	$(call create,.venv,the gateway and its tools; 60 packages and about a minute the first time)
@@ -81,6 +83,11 @@ $(trainer_stamp): | locks/trainer.txt
 	$(call create,.venv-trainer,the training worker; 1.5 GB and two to five minutes the first time)
 	$(call pip,.venv-trainer) -r locks/trainer.txt
 	$(call finish,.venv-trainer)
+
+$(inspect_stamp): | locks/inspect.txt
+	$(call create,.venv-inspect,the reader of inspect's logs for a test; 330 MB and about a minute the first time)
+	$(call pip,.venv-inspect) -r locks/inspect.txt
+	$(call finish,.venv-inspect)
 
 # The base model; `wastegate up` prepares it as well, with the ref of wastegate.toml.
 base := var/models/smollm2-135m-instruct@1.0/base.json
@@ -105,7 +112,7 @@ check: .venv
 # The trainer's tests run where torch and peft are; its environment has none of the
 # plug-ins that pyproject.toml configures, hence the empty configuration.
 .PHONY: test
-test: .venv .venv-engine .venv-trainer $(base)
+test: .venv .venv-engine .venv-trainer .venv-inspect $(base)
 	.venv/bin/python -m pytest --ignore=tests/unit/training
 	.venv-trainer/bin/python -m pytest -c /dev/null --rootdir=. --confcutdir=tests/unit/training -p no:cacheprovider -ra -W error --import-mode=importlib tests/unit/training
 
@@ -135,4 +142,4 @@ clean: down
 
 .PHONY: distclean
 distclean: clean
-	rm -rf .venv .venv-engine .venv-trainer wastegate.egg-info
+	rm -rf .venv .venv-engine .venv-trainer .venv-inspect wastegate.egg-info

@@ -5,22 +5,9 @@ from typing import Final
 
 import msgspec
 
-from evals.measures import MEASURES, Measure
-from evals.statistics import Interval
+from evals.figures import NOTHING, TEXT_MARK, cell, counts, grid, plain
+from evals.measures import MEASURES
 from evals.table import BY_INTENT, Column, Table
-
-NOTHING: Final = "-"
-TEXT_MARK: Final = 12
-"""Hex digits of a digest that are shown; the JSON has all."""
-
-HUNDRED: Final = 100
-"""From here on a tenth more or less says nothing."""
-
-CUT: Final = 160
-"""Characters of a reason that are shown."""
-
-FEW: Final = 30
-"""A rate over fewer samples is marked: its bounds are wide, and few kinds are seen."""
 
 LIMITS: Final = (
     (
@@ -62,13 +49,13 @@ def markdown(table: Table, origin: Origin) -> str:
             "",
             *_origin(table, origin),
             "",
-            *_grid(_main_rows(table)),
+            *grid(_main_rows(table)),
             "",
             "`[low, high]` are 95 % bounds, `n` is what a row counts; * means n < 30.",
             "",
             "## By intent",
             "",
-            *_grid(_intent_rows(table)),
+            *grid(_intent_rows(table)),
             "",
             (
                 f"Each cell is {' · '.join(_titles(BY_INTENT))}, as counts;"
@@ -90,7 +77,7 @@ def markdown(table: Table, origin: Origin) -> str:
 
 def terminal(table: Table) -> str:
     """The main table alone."""
-    return "\n".join(_grid(_main_rows(table)))
+    return "\n".join(grid(_main_rows(table)))
 
 
 def as_json(table: Table, origin: Origin) -> bytes:
@@ -121,35 +108,9 @@ def _main_rows(table: Table) -> Sequence[Sequence[str]]:
         found = [column.measures[measure.name] for column in table.columns]
         if measure.name == "reasked" and not any(i and i.point for i in found):
             continue
-        cells = [_cell(interval, measure) for interval in found]
-        rows.append([measure.title, *cells, _counts(found)])
+        cells = [cell(interval, measure.unit) for interval in found]
+        rows.append([measure.title, *cells, counts(found)])
     return rows
-
-
-def _cell(interval: Interval | None, measure: Measure) -> str:
-    if interval is None:
-        return NOTHING
-    scale = 100 if measure.unit == "%" else 1
-    unit = " %" if measure.unit == "%" else " ms" if measure.unit == "ms" else ""
-    few = "*" if interval.n < FEW else ""
-    point = f"{_number(interval.point * scale)}{unit}{few}"
-    if interval.low is None and interval.high is None:
-        return point
-    low, high = (
-        NOTHING if bound is None else _number(bound * scale)
-        for bound in (interval.low, interval.high)
-    )
-    return f"{point} [{low}, {high}]"
-
-
-def _number(value: float) -> str:
-    return f"{value:.0f}" if value > HUNDRED or value.is_integer() else f"{value:.1f}"
-
-
-def _counts(found: Sequence[Interval | None]) -> str:
-    counts = [interval.n if interval else 0 for interval in found]
-    same = len(set(counts)) == 1
-    return str(counts[0]) if same else "/".join(str(count) for count in counts)
 
 
 def _intent_rows(table: Table) -> Sequence[Sequence[str]]:
@@ -180,25 +141,5 @@ def _lost(table: Table) -> Iterable[str]:
     for column in table.columns:
         ranked = sorted(column.lost.items(), key=lambda item: -item[1])
         for reason, count in ranked[:3]:
-            yield f"- `{column.subject.generator}`, {count} times: {_plain(reason)}"
+            yield f"- `{column.subject.generator}`, {count} times: {plain(reason)}"
     yield ""
-
-
-def _plain(text: str) -> str:
-    """One line without Markdown's own signs, not longer than `CUT`."""
-    line = " ".join(text.split()).replace("|", "/").replace("`", "'")
-    return line if len(line) <= CUT else f"{line[: CUT - 1]}…"
-
-
-def _grid(rows: Sequence[Sequence[str]]) -> Iterable[str]:
-    """A Markdown table whose columns line up in a terminal."""
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-
-    def line(cells: Sequence[str]) -> str:
-        padded = (c.ljust(w) for c, w in zip(cells, widths, strict=True))
-        return f"| {' | '.join(padded)} |"
-
-    yield line(rows[0])
-    yield f"|{'|'.join('-' * (width + 2) for width in widths)}|"
-    for row in rows[1:]:
-        yield line(row)
