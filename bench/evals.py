@@ -34,21 +34,33 @@ class Kind(NamedTuple):
     """How much a document's samples go together: 0 not at all, 1 all or none."""
 
 
+def _always(size: int) -> Callable[[Random, float], int]:
+    return lambda _rng, _share: size
+
+
+def _one_to_nine(rng: Random, _share: float) -> int:
+    return rng.randint(1, 9)
+
+
+def _harder_larger(_rng: Random, share: float) -> int:
+    return 1 if share > 0.5 else 9  # noqa: PLR2004 -- easy and hard
+
+
 KINDS: Final = (
-    Kind("60 documents of 5, independent", 60, lambda _, __: 5, 0.0),
-    Kind("60 documents of 5, half together", 60, lambda _, __: 5, 0.5),
-    Kind("60 documents of 5, all or none", 60, lambda _, __: 5, 1.0),
-    Kind("40 documents of 8, half together", 40, lambda _, __: 8, 0.5),
+    Kind("60 documents of 5, independent", 60, _always(5), 0.0),
+    Kind("60 documents of 5, half together", 60, _always(5), 0.5),
+    Kind("60 documents of 5, all or none", 60, _always(5), 1.0),
+    Kind("40 documents of 8, half together", 40, _always(8), 0.5),
     Kind(
         "200 documents of 1 to 9, half together",
         200,
-        lambda rng, _: rng.randint(1, 9),
+        _one_to_nine,
         0.5,
     ),
     Kind(
         "200 documents, the harder the larger",
         200,
-        lambda _, share: 1 if share > 0.5 else 9,  # noqa: PLR2004 -- easy and hard
+        _harder_larger,
         0.5,
     ),
 )

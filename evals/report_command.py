@@ -6,8 +6,8 @@ from pathlib import Path
 
 from rich.console import Console
 
-from evals import reports
-from evals.errors import SetupError
+from evals.reports import load, render
+from evals.reports.markdown import terminal
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,13 +27,9 @@ def run(options: argparse.Namespace, console: Console) -> int:
     path: Path = (
         options.result / "result.json" if options.result.is_dir() else options.result
     )
-    try:
-        raw = path.read_bytes()
-    except OSError as error:
-        raise SetupError(f"{path}: {error.strerror}; `suite` makes it") from error
-    result = reports.from_json(raw, path.name)
+    result = load(path)
     home = options.out or path.parent
-    reports.write(result, home)
-    sys.stdout.write(f"{reports.terminal(result)}\n")
+    render(result, home)
+    sys.stdout.write(f"{terminal(result)}\n")
     console.print(f"reports: {home / 'report.html'}", markup=False, highlight=False)
     return 0

@@ -19,7 +19,7 @@ from rich.console import Console
 
 from adapters import verdict as verdicts
 from adapters.verdict import EvalVerdict
-from evals import filing, gates, opinions, reports, samples, suite
+from evals import filing, gates, opinions, samples, suite
 from evals.answers import Params
 from evals.environment import access
 from evals.errors import SetupError
@@ -27,6 +27,9 @@ from evals.gates import GateFile
 from evals.opinions import Judge
 from evals.options import positive, share
 from evals.progress import shown
+from evals.reports import render
+from evals.reports.as_json import encode
+from evals.reports.markdown import markdown, terminal
 from evals.result import Origin, SuiteResult
 from evals.suite import GENERATORS, Budget, Plan
 from evals.target import Target, connect
@@ -81,16 +84,14 @@ def run(options: argparse.Namespace, console: Console) -> int:
     if options.judge:
         result = asyncio.run(_opinions(result, options))
     home = HOME / result.run
-    reports.write(result, home)
+    render(result, home)
     filed = _verdicts(result, made, home)
     if options.results:
         options.results.parent.mkdir(parents=True, exist_ok=True)
-        options.results.write_text(reports.markdown(result), encoding="utf-8")
+        options.results.write_text(markdown(result), encoding="utf-8")
     if options.file:
         asyncio.run(_file(filed, options.why or f"evals run {result.run}"))
-    text = (
-        reports.as_json(result).decode() if options.json else reports.terminal(result)
-    )
+    text = encode(result).decode() if options.json else terminal(result)
     sys.stdout.write(f"{text}\n")
     console.print(f"reports: {home / 'report.html'}", markup=False, highlight=False)
     return _exit(result)

@@ -38,14 +38,14 @@ def test_an_answer_cannot_speak_as_the_rubric(
 
 
 def test_agreement_is_corrected_for_chance() -> None:
-    pairs: list[tuple[judge.Opinion, bool]] = [
-        *[("pass", True)] * 20,
-        *[("fail", False)] * 15,
-        *[("pass", False)] * 5,
-        *[("fail", True)] * 10,
-        *[("nonsense", True)] * 3,
-    ]
-    found = judge.agreement(pairs)
+    counts: dict[tuple[judge.Opinion, bool], int] = {
+        ("pass", True): 20,
+        ("fail", False): 15,
+        ("pass", False): 5,
+        ("fail", True): 10,
+        ("nonsense", True): 3,
+    }
+    found = judge.agreement([pair for pair, n in counts.items() for _ in range(n)])
     assert (found.n, found.agreed, found.nonsense) == (50, 35, 3)
     assert found.kappa == pytest.approx(0.4)
 

@@ -222,9 +222,8 @@ def test_one_bad_look_among_many_fails_no_good_tune(make_sample: Make) -> None:
     alone = judged(samples, answers, adherence=LEAST_99)
     assert alone.verdict == "fail"
     fine = msgspec.structs.replace(LEAST_99, at_least=0.5)
-    among = judged(
-        samples, answers, adherence=LEAST_99, **{f"g{i}": fine for i in range(11)}
-    )
+    gates_ = {"adherence": LEAST_99, **{f"g{i}": fine for i in range(11)}}
+    among = judge(GateFile(0.95, gates_), arm(samples, answers), None, samples)
     assert among.findings[0].verdict == "inconclusive"
 
 
@@ -247,8 +246,7 @@ def test_the_shipped_gates_are_the_acceptance_criteria() -> None:
             "one of at_least, at_most and ratio",
         ),
         (
-            "confidence = 0.95\n[gates.a]\nsuite='x'\nmeasure='y'\ntasks=[]\nwhy=''\n"
-            "at_least = 0.5",
+            "confidence=0.95\n[gates.a]\nsuite=''\nmeasure='y'\ntasks=[]\nwhy=''\nat_least=1",
             "gates.a.measure: 'y' is none of adherence",
         ),
     ],

@@ -77,5 +77,5 @@ async def test_nonsense_is_counted_and_never_a_pass(
 async def test_a_judge_that_is_away_is_named(
     arm: tuple[Arm, tuple[Sample, ...]],
 ) -> None:
-    with pytest.raises(TargetError, match="judge: http://127.0.0.1:9"):
+    with pytest.raises(TargetError, match=r"judge: http://127\.0\.0\.1:9"):
         await opinions.compared(Judge("http://127.0.0.1:9", "a-judge"), *arm, most=1)

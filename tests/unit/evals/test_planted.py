@@ -10,10 +10,10 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from evals.data.generate import generate
 
 from evals import gates, suite
 from evals.answers import Params
+from evals.data.generate import generate
 from evals.fake import FakeGateway, Reply, delivered, failed
 from evals.result import Judged, Origin
 from evals.samples import Sample
@@ -117,6 +117,10 @@ def hedges(sample: Sample, reply: Reply) -> Reply:
     return rightly(sample, text=f"{sample.expected.answer} This is probably right.")
 
 
+def watch(what: str, done: int, total: int) -> None:
+    assert done <= total, what
+
+
 async def judge(
     samples: Mapping[str, Sample],
     fault: Fault,
@@ -140,7 +144,7 @@ async def judge(
         concurrency=32,
     )
     gateway = connect(FakeGateway(behave))
-    result = await suite.run(plan, gateway, home, ORIGIN, lambda *_: None)
+    result = await suite.run(plan, gateway, home, ORIGIN, watch)
     return result.judged[0]
 
 

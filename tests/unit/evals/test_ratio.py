@@ -1,5 +1,8 @@
 """The paired ratio of tokens."""
 
+# scipy ships no types:
+# pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+
 import math
 from random import Random  # noqa: TID251 - simulates data; nobody is bucketed by it
 
