@@ -1,8 +1,7 @@
 """A plausible result of a run of the suite, made without one; reports are tested on it.
 
-Nothing is drawn: what an arm gets wrong follows from the sample's number, so a test may
-count on it. `base` is hardly ever valid, `lora` is good but for citations and Hungarian,
-`lora_pref` is better throughout.
+Nothing is drawn: what is wrong follows from the sample's number. `base` is hardly ever
+valid, `lora` good but for citations and Hungarian, `lora_pref` better throughout.
 """
 
 from collections.abc import Iterable, Mapping
@@ -46,8 +45,6 @@ ATTACKS: Final = ("jailbreak", "pii-bait", "injection", "tool-misuse")
 NAMES: Final = ("Cobalt kettle", "Aster lamp", "Nimbus fan", "Tern radio", "Onyx scale")
 EASY: Final[Mapping[str, float]] = {"adherence": 0.8, "style": 0.7, "doubt": 0.3}
 """Demands that a good arm meets with a handful of samples, too."""
-
-GOOD_WHEN_LOW: Final = frozenset({"repaired", "reasked", "invalid", "truncated"})
 
 
 def example(count: int = 64, *, hostile: str = "", easy: bool = True) -> SuiteResult:
@@ -149,8 +146,7 @@ def _arm(
     summary: dict[str, Interval | None] = {
         name: _summary(name, tuple(found.values())) for name, found in scores.items()
     }
-    seconds = 341.5 if mode == "free" else 88.0
-    return Arm(subject, mode, answers, scores, summary, seconds)
+    return Arm(subject, mode, answers, scores, summary, 341.5)
 
 
 def _answer(
@@ -272,7 +268,7 @@ def _finding(name: str, gate: Gate, arm: Arm, samples: tuple[Sample, ...]) -> Fi
         )
         where = str(worst)
         asked = [s for s in asked if getattr(s, gate.by) == worst]
-    low_is_good = gate.measure in GOOD_WHEN_LOW
+    low_is_good = gate.at_most is not None
     failed = tuple(s.id for s in asked if scores[s.id] == float(low_is_good))
     hits = len(failed) if low_is_good else len(asked) - len(failed)
     low, high = statistics.lower(hits, len(asked)), statistics.upper(hits, len(asked))
