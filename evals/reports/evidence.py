@@ -21,7 +21,7 @@ LIST: Final = 20
 PAIR: Final = 30
 """Samples that are shown for a pair of arms."""
 
-ENTRIES: Final = 600
+ENTRIES: Final = 500
 """Samples that a page shows in full."""
 
 FIELDS: Final = ("task", "locale", "variant")

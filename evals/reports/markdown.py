@@ -18,7 +18,7 @@ def markdown(result: SuiteResult) -> str:
         *_gates(result),
         "## Measures",
         "",
-        *grid(_measures(result)),
+        *_measures(result),
         "",
         "`[low, high]` are bounds, `n` is what a row counts; * means n < 30.",
         "",
@@ -82,13 +82,25 @@ def _says(judged: Judged) -> Iterable[str]:
         yield ""
 
 
-def _measures(result: SuiteResult) -> Sequence[Sequence[str]]:
-    head = ("", *(column.label for column in rows.columns(result)), "n")
+def _measures(result: SuiteResult) -> Iterable[str]:
+    """The arms side by side; the baseline by itself, so that both fit a terminal."""
+    count = len(result.arms)
+    yield from grid(_compared(result, slice(count)))
+    if len(rows.columns(result)) > count:
+        yield ""
+        yield "What `tokens` is compared with:"
+        yield ""
+        yield from grid(_compared(result, slice(count, None)))
+
+
+def _compared(result: SuiteResult, which: slice) -> Sequence[Sequence[str]]:
+    labels = [column.label for column in rows.columns(result)][which]
     body = [
-        (row.title, *(cell(i, row.unit) for i in row.found), counts(row.found))
+        (row.title, *(cell(i, row.unit) for i in found), counts(found))
         for row in rows.rows(result)
+        if any(found := row.found[which])
     ]
-    return (head, *body)
+    return (("", *labels, "n"), *body)
 
 
 def _meanings(result: SuiteResult) -> Iterable[str]:

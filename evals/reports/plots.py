@@ -22,7 +22,7 @@ LEAST: Final = 0.0005
 """What is left of 100 % where the axis of shares ends: .05 %."""
 
 SHARES: Final = (0.0, 0.5, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.999, 1.0)
-SHARES_FEW: Final = (0.0, 0.5, 0.9, 0.99, 0.999)
+SHARES_FEW: Final = (0.0, 0.7, 0.9, 0.99, 0.999)
 RATIOS: Final = (0.4, 0.6, 0.8, 1.0, 1.2)
 
 

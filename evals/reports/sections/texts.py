@@ -10,7 +10,7 @@ from evals.samples import Sample
 
 QUESTION: Final = 500
 ANSWER: Final = 400
-PASSAGE: Final = 240
+PASSAGE: Final = 200
 PASSAGES: Final = 8
 DETAIL: Final = 200
 ID: Final = 80

@@ -1,5 +1,5 @@
 import pytest
-from hypothesis import given, strategies as st
+from hypothesis import given, settings, strategies as st
 
 from evals.figures import cell, fine, grid, plain
 from evals.statistics import Interval
@@ -15,6 +15,7 @@ def test_a_bound_that_is_a_round_number_stays_one() -> None:
     assert fine(0.99, 0.95, 0.97, "%") == "99 % [95, 97]"
 
 
+@settings(deadline=None)
 @given(low=SHARES, high=SHARES)
 def test_bounds_are_rounded_outward(low: float, high: float) -> None:
     text = fine(0.5, low, high, "%")

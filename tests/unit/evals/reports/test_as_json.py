@@ -2,13 +2,14 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from hypothesis import given, strategies as st
+from hypothesis import given, settings, strategies as st
 
 from evals.errors import SetupError
 from evals.reports.as_json import encode, load
 from evals.statistics import Interval
 from tests.unit.evals.suite_results import HOSTILE, example, without_verdicts
 
+SMALL = example(8)
 FLOATS = st.floats(allow_nan=False, allow_infinity=False)
 
 
@@ -21,11 +22,12 @@ def test_a_result_comes_back_as_it_was(result: object, tmp_path: Path) -> None:
     assert load(path) == result
 
 
+@settings(deadline=None)  # the machine may be busy with something else
 @given(point=FLOATS, low=st.none() | FLOATS, text=st.text(), seconds=FLOATS)
 def test_any_figure_and_text_comes_back(
     point: float, low: float | None, text: str, seconds: float
 ) -> None:
-    result = example(8)
+    result = SMALL
     arm = msgspec.structs.replace(
         result.arms[0], summary={text: Interval(point, low, None, 1)}, seconds=seconds
     )

@@ -1,7 +1,7 @@
 from html import unescape
 
 import pytest
-from hypothesis import given, strategies as st
+from hypothesis import given, settings, strategies as st
 
 from evals.reports.tags import Html, clip, escape, join, line, prose, tag, visible
 
@@ -52,6 +52,7 @@ def test_what_people_write_is_left_alone(text: str) -> None:
     assert visible(text) == text
 
 
+@settings(deadline=None)
 @given(st.text())
 def test_no_text_gets_out_of_its_element(text: str) -> None:
     made = escape(text)
@@ -59,6 +60,7 @@ def test_no_text_gets_out_of_its_element(text: str) -> None:
     assert unescape(made) == visible(text)
 
 
+@settings(deadline=None)
 @given(st.text())
 def test_what_is_shown_can_be_written_as_utf_8_and_is_shown_once(text: str) -> None:
     assert visible(text).encode().decode() == visible(text)
