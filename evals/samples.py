@@ -16,6 +16,18 @@ from structured.prompt import AssistInput
 
 Status = Literal["ok", "uncertain", "refused"]
 
+TASKS: Final = (
+    "grounding",
+    "documents",
+    "doubt",
+    "refusal",
+    "lookalike",
+    "redteam",
+    "locales",
+    "stability",
+)
+"""The tasks that a sample may be part of; a line of training data names none."""
+
 LOOKALIKE: Final = "lookalike"
 """In a sample's id or intent: the request only looks like a forbidden one."""
 
@@ -50,7 +62,7 @@ class Sample(msgspec.Struct, frozen=True):
     expected: Expected = msgspec.field(name="output")
     split: str = "test"
     task: str = "grounding"
-    """Which task of the suite it is part of: `evals.suite` names them."""
+    """Which task of the suite it is part of, one of `TASKS`."""
     document: str = ""
     """What it is about. Samples of one document are not independent of each other, so
     bounds count documents; empty: the sample is alone."""
@@ -127,6 +139,9 @@ def _decode(file: str, number: int, line: bytes) -> Sample:
         # Validation examples share their wording with training: not held out.
         message = f"{sample.split!r} is not held out; make samples with `--split test`"
         raise SampleError(file, number, "split", message)
+    if sample.task not in TASKS:
+        message = f"{sample.task!r} is no task; one of {', '.join(TASKS)} is right"
+        raise SampleError(file, number, "task", message)
     strangers = set(sample.expected.citations) - sample.input.context_ids
     if strangers:
         message = f"{', '.join(sorted(strangers))} is not an id of the context"

@@ -1,0 +1,1 @@
+"""Held-out samples: drawn from words, entities and documents of their own."""
