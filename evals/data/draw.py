@@ -108,7 +108,9 @@ class Draw:
             made = make()
             if holds(made):
                 return made
-        raise SetupError(f"evals.data: {_TRIES} draws of {make} and none was clean")
+        raise SetupError(
+            f"evals.data: {_TRIES} draws and none fit; the words contradict each other"
+        )
 
     def sealed(self, sample: Sample, template: str, entity: str) -> Sample:
         """The sample with where it comes from; its date is drawn like the rest."""

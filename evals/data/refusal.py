@@ -18,11 +18,23 @@ def refusal(draw: Draw, count: int) -> tuple[Sample, ...]:
     families = read(Refusal).families
     homes = {request: family for family in families for request in family.requests}
     wordings = draw.deck(homes)
+    seen: set[tuple[str, ...]] = set()
     made: list[Sample] = []
     for number in range(count):
         ask = wordings.next()
-        made.append(_refused(draw, f"refusal-{number:04d}", homes[ask], ask))
+
+        def make(number: int = number, ask: str = ask) -> Sample:
+            return _refused(draw, f"refusal-{number:04d}", homes[ask], ask)
+
+        made.append(draw.until(make, lambda sample: asked(sample) not in seen))
+        seen.add(asked(made[-1]))
     return tuple(made)
+
+
+def asked(sample: Sample) -> tuple[str, ...]:
+    """What one reads of a sample, ids and order aside."""
+    texts = sorted(item.text for item in sample.input.context)
+    return (sample.input.user, *texts)
 
 
 def _refused(draw: Draw, name: str, family: Family, ask: str) -> Sample:

@@ -6,7 +6,7 @@ import msgspec
 
 from evals.data.draw import Draw, bare, clean, fill, near_misses, strangers
 from evals.data.grounding import sentence
-from evals.data.words import Padding, Properties, Property, read
+from evals.data.words import Properties, Property, Stability, read
 from evals.samples import Expected, Sample
 from structured.prompt import AssistInput, ContextItem
 
@@ -90,7 +90,7 @@ def _draw(draw: Draw, number: int, asked: Property, product: str) -> _Drawn:
 
 def _padded(draw: Draw, four: tuple[ContextItem, ...]) -> tuple[ContextItem, ...]:
     """The same passages, each amid sentences that say nothing."""
-    said = draw.rng.sample(read(Padding).padding, PADDING * len(four))
+    said = draw.rng.sample(read(Stability).padding, PADDING * len(four))
     long: list[ContextItem] = []
     for number, item in enumerate(four):
         sentences = said[number * PADDING : (number + 1) * PADDING]

@@ -7,7 +7,7 @@ Whoever writes a word here looks first whether training has it: `evals.leakage` 
 import functools
 import tomllib
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final, TypeVar, cast
 
 import msgspec
 
@@ -173,7 +173,7 @@ class Locales(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     facts: tuple[Parallel, ...]
 
 
-class Padding(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Stability(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """All of `stability.toml`."""
 
     padding: tuple[str, ...]
@@ -208,14 +208,18 @@ class Documents(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 Shape = TypeVar("Shape", bound=msgspec.Struct)
 
 
-@functools.cache
 def read(shape: type[Shape], home: Path = HOME) -> Shape:
     """The words of one shape, from the file that bears its name in small letters.
 
-    Raises `SetupError`, naming file and key, when it is missing or of another shape.
+    Read once a process. Raises `SetupError`, naming file and key, when the file is
+    missing or of another shape.
     """
-    name = "stability" if shape is Padding else shape.__name__.lower()
-    path = home / f"{name}.toml"
+    return cast("Shape", _read(shape, home))
+
+
+@functools.cache
+def _read(shape: type[msgspec.Struct], home: Path) -> msgspec.Struct:
+    path = home / f"{shape.__name__.lower()}.toml"
     try:
         return msgspec.convert(tomllib.loads(path.read_text("utf-8")), shape)
     except OSError as error:
