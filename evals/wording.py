@@ -16,8 +16,8 @@ from evals.samples import Sample
 from structured.prompt import AssistInput
 
 FIXED: Final = 3
-"""Words that a template has to have beside names and numbers; "the X of the Y" would
-be found anywhere."""
+"""Different words that a template has to have beside names and numbers; "the X of the
+Y" would be found anywhere."""
 
 _SENTENCE: Final = re.compile(r"(?<=[.?!])\s+")
 _NAME: Final = re.compile(r"^[^\W\d_a-z][\w'-]*(?: [^\W\d_a-z][\w'-]*)*")
@@ -71,7 +71,7 @@ def shared(samples: Sequence[Sample], training: Sequence[Line]) -> tuple[Shared,
     found: list[Shared] = []
     for template, sample in _templates(samples).items():
         fixed = _fixed(template)
-        if len(fixed) >= FIXED:
+        if len(set(fixed)) >= FIXED:
             fits = _fits(template, fixed, homes)
             found += [Shared(sample, told[fit], template) for fit in fits[:1]]
     return tuple(found)

@@ -15,6 +15,7 @@ from structured.prompt import ContextItem
 
 _RANGE: Final = re.compile(r"<(\d+)-(\d+)>")
 _DIGITS: Final = re.compile(r"\{(\d)\}")
+_BEFORE_VOWEL: Final = re.compile(r"\b([Aa]) (?=[AEIOU])")
 _FIRST_DAY: Final = dt.date(2026, 12, 1)
 _DAYS: Final = 90
 _TRIES: Final = 200
@@ -122,10 +123,15 @@ class Draw:
 
 
 def fill(text: str, **slots: str) -> str:
-    """Each `{name}` replaced by its word, the first letter made a capital."""
+    """Each `{name}` replaced by its word; `a` becomes `an`, a first letter a capital.
+
+    An `{id}` in front stays as it is: `Entry1` is no id of the context.
+    """
+    named = text.startswith("{id}")
     for name, word in slots.items():
         text = text.replace(f"{{{name}}}", word)
-    return upper(text)
+    text = _BEFORE_VOWEL.sub(r"\1n ", text)
+    return text if named else upper(text)
 
 
 def upper(text: str) -> str:
