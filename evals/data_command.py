@@ -14,7 +14,7 @@ import msgspec
 from rich.console import Console
 
 from evals import leakage, samples
-from evals.data.generate import SEED, generate
+from evals.data.generate import SEED, dumps, generate
 from evals.errors import SetupError
 from evals.options import share
 from evals.samples import Sample
@@ -39,12 +39,12 @@ def run(options: argparse.Namespace, console: Console) -> int:
     made = _made(options)
     held_out = True
     if options.against:
-        seen = tuple(line for path in options.against for line in leakage.load(path))
+        seen = tuple(line for path in options.against for line in leakage.read(path))
         if options.purge:
             before, made = len(made), leakage.purge(made, seen)
             console.print(f"purged: {before - len(made)}", highlight=False)
         found = leakage.report(made, seen)
-        held_out = found.held_out
+        held_out = found.is_clean
         text = (
             msgspec.json.encode(found).decode() if options.json else leakage.text(found)
         )
@@ -52,7 +52,8 @@ def run(options: argparse.Namespace, console: Console) -> int:
     elif options.purge:
         raise SetupError("--purge needs --against: what is to be kept apart?")
     if not options.samples or options.purge:
-        _write(made, options.out)
+        options.out.parent.mkdir(parents=True, exist_ok=True)
+        options.out.write_bytes(dumps(made))
         console.print(_told(made, options.out), markup=False, highlight=False)
     return 0 if held_out else 1
 
@@ -61,11 +62,6 @@ def _made(options: argparse.Namespace) -> tuple[Sample, ...]:
     if options.samples:
         return samples.load(options.samples)
     return generate(options.seed, options.scale)
-
-
-def _write(made: tuple[Sample, ...], path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(b"".join(msgspec.json.encode(each) + b"\n" for each in made))
 
 
 def _told(made: tuple[Sample, ...], path: Path) -> str:

@@ -1,191 +1,208 @@
-"""Leakage: are the samples held out from what training has seen?
+"""Leakage: does anything in the suite stand in what was trained on?
 
-Near-duplicates by word triples of request and passages, numbers masked (Jaccard, exact:
-an inverted index finds the pairs that share any); sentences and requests that are in
-both after masking; entities in both; and the dates, for the temporal hold-out.
+Four questions, since each finds what the others miss: is an input nearly a training
+input; does a sentence say the same but for names and numbers; does a name occur in
+both; is anything in the suite as old as training. They are about wording: a passage
+put in other words, or in another language, is none of their findings.
 """
 
 import re
-from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 import msgspec
 
+from evals import wording
 from evals.errors import SampleError, SetupError
+from evals.nearness import Index, Line, Near, Seen
 from evals.samples import Sample
+from evals.wording import Alike, Shared
 
-NEAR: Final = 0.5
-"""From here on two inputs are near-duplicates."""
+THRESHOLD: Final = 0.5
+"""As near as this counts as seen: half of all word triples are common."""
+SAME: Final = 0.9
+"""Two samples of different documents as near as this are one sample twice."""
+SHOWN: Final = 10
+"""Pairs and names that are named; counts are of all."""
 
-WORST: Final = 5
-"""Pairs that are named."""
-
-_WORD: Final = re.compile(r"[^\W\d_]+|\d+")
-_SENTENCE: Final = re.compile(r"(?<=[.!?])\s+")
-Shingle = tuple[str, str, str]
-
-
-class Pair(msgspec.Struct, frozen=True):
-    """Two inputs and how much of their word triples they share."""
-
-    sample: str
-    other: str
-    similarity: float
+Temporal = Literal["held", "violated", "unknown"]
 
 
 class Leakage(msgspec.Struct, frozen=True):
-    """What a suite and a training set have in common."""
+    """What was found between a suite and the training data."""
 
     samples: int
     training: int
+    threshold: float
+    tasks: dict[str, Near]
+    """The nearest pair of each task."""
+    worst: tuple[Near, ...]
+    """The nearest pairs of all, nearest first."""
     near: tuple[str, ...]
-    """Samples with a near-duplicate in training."""
-    worst: tuple[Pair, ...]
-    """The most similar pairs across the split."""
-    sentences: tuple[str, ...]
-    """Passages' sentences and requests that are in both, numbers masked."""
+    """Ids of the samples at or above the threshold."""
+    templates: tuple[Shared, ...]
+    """One for each template."""
+    sentences: tuple[Alike, ...]
+    """The nearest pairs of sentences, nearest first."""
     entities: tuple[str, ...]
-    """Capitalised words that are in both, of those that are no sentence's first."""
-    inside: tuple[Pair, ...]
-    """Pairs of equal inputs within the suite, but for ids and order."""
-    newest: str
-    """The newest date in training; empty: its lines carry none."""
-    oldest: str
-    """The oldest date in the suite's made samples."""
+    """Names of the suite that training knows."""
+    newest_training: str
+    """ISO date; empty when no line of training bears one."""
+    oldest_sample: str
+    temporal: Temporal
+    duplicates: tuple[Near, ...]
+    """Pairs of samples that are one sample twice."""
 
     @property
-    def held_out(self) -> bool:
-        """Whether nothing speaks against it; a missing date does not."""
-        late = not self.newest or self.newest < self.oldest
-        return late and not (self.near or self.sentences or self.inside)
+    def is_clean(self) -> bool:
+        """Nothing is shared; dates that nobody wrote down do not count."""
+        found = (self.near, self.templates, self.entities, self.duplicates)
+        return not any(found) and self.temporal != "violated"
 
 
-def load(path: Path) -> tuple[Sample, ...]:
-    """Read training data, of any split.
+def read(path: Path) -> tuple[Seen, ...]:
+    """Read training data, one JSON object a line; what is not known is left out.
 
-    Raises:
-        SetupError: there is no such file.
-        SampleError: a line is no sample.
+    Raises `SampleError` with file, line and field, or `SetupError` when the file
+    cannot be read.
     """
     try:
         lines = path.read_bytes().splitlines()
     except OSError as error:
         raise SetupError(f"{path}: {error.strerror}") from error
-    found: list[Sample] = []
+    seen: list[Seen] = []
     for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
         try:
-            found.append(msgspec.json.decode(line, type=Sample))
+            seen.append(msgspec.json.decode(line, type=Seen))
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
             raise SampleError(path.name, number, "$", str(error)) from error
-    return tuple(found)
+    return tuple(seen)
 
 
-def report(samples: Sequence[Sample], training: Sequence[Sample]) -> Leakage:
-    """Compare a suite with what training has seen."""
-    pairs = sorted(_nearest(samples, training), key=lambda p: -p.similarity)
-    dates = [s.provenance.written for s in training if s.provenance.written]
-    # Real documents are older than anybody's training; what counts is what was made.
-    made = [s.provenance.written for s in samples if s.task != "documents"]
+def report(
+    samples: Sequence[Sample],
+    training: Iterable[Line],
+    threshold: float = THRESHOLD,
+) -> Leakage:
+    """Compare a suite with what was trained on; both may be in any order.
+
+    `threshold` is a similarity, 0 to 1, from which on a sample counts as seen.
+    """
+    shown = tuple(training)
+    near = _nearest(samples, shown)
+    ranked = sorted(near, key=lambda each: (-each.similarity, each.sample))
+    task = {sample.id: sample.task for sample in samples}
+    tasks: dict[str, Near] = {}
+    for each in ranked:
+        tasks.setdefault(task[each.sample], each)
+    newest = max((line.provenance.written for line in shown), default="")
+    dates = [s.provenance.written for s in samples if s.provenance.written]
+    oldest = min(dates, default="")
     return Leakage(
         samples=len(samples),
-        training=len(training),
-        near=tuple(p.sample for p in pairs if p.similarity >= NEAR),
-        worst=tuple(pairs[:WORST]),
-        sentences=tuple(sorted(_sentences(samples) & _sentences(training))),
-        entities=tuple(sorted(_entities(samples) & _entities(training))),
-        inside=tuple(_equal(samples)),
-        newest=max(dates, default=""),
-        oldest=min((date for date in made if date), default=""),
+        training=len(shown),
+        threshold=threshold,
+        tasks=tasks,
+        worst=tuple(ranked[:SHOWN]),
+        near=tuple(each.sample for each in near if each.similarity >= threshold),
+        templates=wording.shared(samples, shown),
+        sentences=wording.alike(samples, shown, SHOWN),
+        entities=_entities(samples, shown),
+        newest_training=newest,
+        oldest_sample=oldest,
+        temporal=_temporal(newest, oldest),
+        duplicates=tuple(_duplicates(samples)),
     )
 
 
 def purge(
-    samples: Sequence[Sample], training: Sequence[Sample], near: float = NEAR
+    samples: Sequence[Sample],
+    training: Iterable[Line],
+    threshold: float = THRESHOLD,
 ) -> tuple[Sample, ...]:
-    """Return the samples without those that have a near-duplicate in training."""
-    close = {p.sample for p in _nearest(samples, training) if p.similarity >= near}
-    return tuple(sample for sample in samples if sample.id not in close)
+    """The samples that are less near to any training line than the threshold."""
+    near = _nearest(samples, tuple(training))
+    return tuple(
+        sample
+        for sample, each in zip(samples, near, strict=True)
+        if each.similarity < threshold
+    )
 
 
-def text(found: Leakage) -> str:
-    """The report as lines for a terminal."""
-    said = "held out" if found.held_out else "NOT held out"
+def text(leakage: Leakage) -> str:
+    """The findings as lines for a terminal."""
     lines = [
-        f"{said}: {found.samples} samples against {found.training} training examples",
-        f"  near-duplicates (from {NEAR:g} on): {len(found.near)}",
-        *(f"    {p.similarity:.2f}  {p.sample}  {p.other}" for p in found.worst),
-        f"  sentences in both: {len(found.sentences)}",
-        *(f"    {sentence}" for sentence in found.sentences[:WORST]),
-        f"  names in both: {', '.join(found.entities) or 'none'}",
-        f"  twice in the suite: {len(found.inside)}",
-        f"  training's newest date: {found.newest or 'unknown, its lines carry none'}",
-        f"  the suite's oldest: {found.oldest or 'unknown'}",
+        f"{leakage.samples} samples against {leakage.training} lines of training",
+        "",
+        "task         nearest  sample / training line",
+    ]
+    lines += [
+        f"{task:<12} {near.similarity:7.3f}  {near.sample} / {near.other or '-'}"
+        for task, near in leakage.tasks.items()
+    ]
+    lines += ["", f"at {leakage.threshold:g} or nearer: {_named(leakage.near)}"]
+    lines.append(f"sentences shared: {len(leakage.templates) or 'none'}")
+    lines += [
+        f"  {shared.sample} / {shared.other}: {shared.template}"
+        for shared in leakage.templates[:SHOWN]
+    ]
+    lines.append("nearest sentences:")
+    lines += [
+        f"  {pair.similarity:.3f}  {pair.says} / {pair.told}"
+        for pair in leakage.sentences[:3]
+    ]
+    lines.append(f"names shared: {_named(leakage.entities)}")
+    lines.append(
+        f"temporal hold-out: {leakage.temporal} (newest training"
+        f" {leakage.newest_training or 'unsaid'}, oldest sample"
+        f" {leakage.oldest_sample or 'unsaid'})"
+    )
+    lines.append(f"samples that are there twice: {len(leakage.duplicates) or 'none'}")
+    lines += [
+        f"  {pair.sample} / {pair.other}: {pair.similarity:.3f}"
+        for pair in leakage.duplicates[:SHOWN]
     ]
     return "\n".join(lines)
 
 
-def _nearest(samples: Sequence[Sample], training: Sequence[Sample]) -> Iterator[Pair]:
-    """Each sample's most similar training example."""
-    seen = [_shingles(each) for each in training]
-    index: dict[Shingle, list[int]] = defaultdict(list)
-    for number, shingles in enumerate(seen):
-        for shingle in shingles:
-            index[shingle].append(number)
+def _named(names: Sequence[str]) -> str:
+    if not names:
+        return "none"
+    rest = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return f"{len(names)}: {', '.join(names[:SHOWN])}{rest}"
+
+
+def _nearest(samples: Sequence[Sample], training: Sequence[Line]) -> list[Near]:
+    index = Index((line.id, line.input) for line in training)
+    return [index.nearest(sample.id, sample.input) for sample in samples]
+
+
+def _temporal(newest: str, oldest: str) -> Temporal:
+    if not newest or not oldest:
+        return "unknown"
+    return "held" if newest < oldest else "violated"
+
+
+def _duplicates(samples: Sequence[Sample]) -> Iterator[Near]:
+    """Near pairs across documents; within one they are near on purpose."""
+    index = Index((sample.id, sample.input) for sample in samples)
+    units = {sample.id: sample.unit for sample in samples}
     for sample in samples:
-        mine = _shingles(sample)
-        shared = Counter(n for shingle in mine for n in index.get(shingle, ()))
-        best = max(
-            ((count / (len(mine | seen[n])), n) for n, count in shared.items()),
-            default=(0.0, -1),
-        )
-        if best[1] >= 0:
-            yield Pair(sample.id, training[best[1]].id, best[0])
+        for near in index.similar(sample.id, sample.input):
+            apart = units[near.other] != sample.unit
+            if apart and near.similarity >= SAME and sample.id < near.other:
+                yield near
 
 
-def _equal(samples: Sequence[Sample]) -> Iterator[Pair]:
-    first: dict[object, str] = {}
-    for sample in samples:
-        passages = sorted(item.text for item in sample.input.context)
-        # A variant differs from its document's other samples by order alone.
-        key = (sample.input.user, *passages, sample.variant)
-        if key in first:
-            yield Pair(sample.id, first[key], 1.0)
-        first.setdefault(key, sample.id)
-
-
-def _texts(sample: Sample) -> Iterator[str]:
-    yield sample.input.user
-    for item in sample.input.context:
-        yield item.text
-
-
-def _masked(text: str) -> list[str]:
-    return ["0" if w.isdigit() else w for w in _WORD.findall(text.casefold())]
-
-
-def _shingles(sample: Sample) -> frozenset[Shingle]:
-    found: set[Shingle] = set()
-    for each in _texts(sample):
-        words = _masked(each)
-        found.update(zip(words, words[1:], words[2:], strict=False))
-    return frozenset(found)
-
-
-def _sentences(samples: Iterable[Sample]) -> set[str]:
-    return {
-        " ".join(_masked(sentence))
-        for sample in samples
-        for each in _texts(sample)
-        for sentence in _SENTENCE.split(each)
-    }
-
-
-def _entities(samples: Iterable[Sample]) -> set[str]:
-    return {
-        word
-        for sample in samples
-        for each in _texts(sample)
-        for word in re.findall(r"(?<=[a-z,] )[A-Z][a-z]+", each)
-    }
+def _entities(samples: Sequence[Sample], training: Sequence[Line]) -> tuple[str, ...]:
+    """Names that samples are about and that training says anywhere."""
+    told = "\n".join(
+        f"{line.provenance.entity}\n{said}"
+        for line in training
+        for said in wording.texts(line.input)
+    )
+    names = {wording.name(sample.provenance.entity) for sample in samples} - {""}
+    return tuple(sorted(n for n in names if re.search(rf"\b{re.escape(n)}\b", told)))

@@ -26,7 +26,7 @@ TASKS: Final = (
     "locales",
     "stability",
 )
-"""The tasks of the suite."""
+"""The tasks that a sample may be part of; a line of training data names none."""
 
 LOOKALIKE: Final = "lookalike"
 """In a sample's id or intent: the request only looks like a forbidden one."""
@@ -140,7 +140,7 @@ def _decode(file: str, number: int, line: bytes) -> Sample:
         message = f"{sample.split!r} is not held out; make samples with `--split test`"
         raise SampleError(file, number, "split", message)
     if sample.task not in TASKS:
-        message = f"{sample.task!r} is none of {', '.join(TASKS)}"
+        message = f"{sample.task!r} is no task; one of {', '.join(TASKS)} is right"
         raise SampleError(file, number, "task", message)
     strangers = set(sample.expected.citations) - sample.input.context_ids
     if strangers:

@@ -1,1 +1,1 @@
-"""The suite's held-out samples: made from words that no training sees."""
+"""Held-out samples: drawn from words, entities and documents of their own."""

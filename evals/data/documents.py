@@ -1,35 +1,47 @@
-"""Task `documents`: passages of real documentation, with extractive answers."""
+"""Documents: real texts as contexts, with answers that stand in them word for word."""
 
-from evals.data.draw import Draw
-from evals.data.words import Documents, Passage
+from evals.data.draw import Draw, clean
+from evals.data.words import Documents, Passage, Question, read
 from evals.samples import Expected, Provenance, Sample
-from evals.scorers.succeed import holds
 from structured.prompt import AssistInput
 
 
-def document(draw: Draw, words: Documents, number: int) -> Sample:
-    """One passage's question; beside it up to three others, none of which answers."""
-    passage = words.passage[number]
-    others = [each.text for each in words.passage if not _answers(each, passage)]
-    beside = draw.rng.sample(others, draw.rng.choice((1, 2, 3)))
-    context, ids = draw.context([passage.text], beside)
-    return Sample(
-        f"documents-{number:04d}",
-        "extract",
-        AssistInput(passage.ask, context),
-        Expected("ok", f"{passage.accepted[0]}.", ids),
-        task="documents",
-        document=f"documents-{number:04d}",
-        accepted=passage.accepted,
-        provenance=Provenance(
-            f"{words.package}: {passage.at}",
-            words.licence,
-            passage.ask,
-            passage.at,
-            words.written,
-        ),
+def documents(draw: Draw, count: int) -> tuple[Sample, ...]:
+    """At most as many samples as there are questions, in the order of the file.
+
+    Questions on one passage share its `document`. No date is given: the texts are
+    older than any training, and the base may well have read them.
+    """
+    asked = [(p, q) for p in read(Documents).passages for q in p.questions]
+    return tuple(
+        _sample(draw, f"documents-{number:04d}", passage, question)
+        for number, (passage, question) in enumerate(asked[:count])
     )
 
 
-def _answers(other: Passage, asked: Passage) -> bool:
-    return any(holds(other.text, value) for value in asked.accepted)
+def _sample(draw: Draw, name: str, passage: Passage, question: Question) -> Sample:
+    source = read(Documents)
+    place = source.passages.index(passage)
+    origin = Provenance(
+        source=f"{source.package} {source.version}, {passage.file}",
+        licence=source.licence,
+        template=question.ask,
+        entity="SQLite",
+    )
+
+    def make() -> Sample:
+        pool = [each.text for each in source.passages if each is not passage]
+        others = draw.rng.sample(pool, draw.pick((1, 2, 2, 3)))
+        context, ids = draw.shuffled([passage.text], others)
+        return Sample(
+            id=name,
+            intent="extract",
+            input=AssistInput(question.ask, context),
+            expected=Expected("ok", question.answer, ids),
+            task="documents",
+            document=f"{source.package}/{passage.file}#{place}",
+            accepted=question.accepted,
+            provenance=origin,
+        )
+
+    return draw.until(make, clean)

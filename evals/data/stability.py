@@ -1,16 +1,15 @@
-"""Tasks `locales` and `stability`: the same question under other circumstances."""
+"""Stability: one document asked in eight ways; the answer must not change."""
 
-from collections.abc import Iterator
-from typing import Final, Literal
+from typing import Final
 
 import msgspec
 
-from evals.data.draw import Draw, filled
-from evals.data.words import Locales, Said
+from evals.data.draw import Draw, bare, clean, fill, near_misses, strangers
+from evals.data.grounding import sentence
+from evals.data.words import Properties, Property, Stability, read
 from evals.samples import Expected, Sample
 from structured.prompt import AssistInput, ContextItem
 
-LOCALES: Final = ("en", "de", "fr", "es", "it")
 VARIANTS: Final = (
     "k=1",
     "k=2",
@@ -21,112 +20,123 @@ VARIANTS: Final = (
     "shuffled",
     "paraphrase",
 )
-PADDING: Final = 5
-"""Neutral sentences that are put around each passage of a long input."""
+MOST: Final = 8
+WITH: Final = 4
+"""Passages of the variants that are not about their number."""
+PADDING: Final = 6
+"""Sentences added to each passage of `long`: about 420 words in all."""
 
-Locale = Literal["en", "de", "fr", "es", "it"]
+
+class _Drawn(msgspec.Struct, frozen=True):
+    """A document: its passages under their ids, the answering one at `at`."""
+
+    number: int
+    product: str
+    asked: Property
+    value: str
+    fact: ContextItem
+    others: tuple[ContextItem, ...]
+    misses: tuple[ContextItem, ...]
+    padded: tuple[ContextItem, ...]
+    shuffled: tuple[ContextItem, ...]
+    at: int
+    """Where the answer stands among four passages."""
+    answer: str
 
 
-def locales(draw: Draw, words: Locales, number: int) -> Iterator[Sample]:
-    """One question on the same facts in each language."""
-    what = words.properties[number % len(words.properties)]
-    # "le" and "il" would be "l'" before a vowel.
-    brands = [brand for brand in draw.words.brands if brand[0] not in "AEIOUY"]
-    product, other = (
-        f"{brand} {draw.pick(words.suffixes)}" for brand in draw.rng.sample(brands, 2)
+def stability(draw: Draw, count: int) -> tuple[Sample, ...]:
+    """`count` documents in each variant; a passage keeps its id in all of them."""
+    made: list[Sample] = []
+    for number in range(count):
+        asked, product = draw.pick(read(Properties).properties), draw.product()
+
+        def make(
+            number: int = number, asked: Property = asked, product: str = product
+        ) -> tuple[Sample, ...]:
+            return _samples(_draw(draw, number, asked, product))
+
+        samples = draw.until(make, lambda made: all(clean(each) for each in made))
+        made += [draw.sealed(each, each.variant, product) for each in samples]
+    return tuple(made)
+
+
+def _draw(draw: Draw, number: int, asked: Property, product: str) -> _Drawn:
+    pool = read(Properties).properties
+    value = draw.value(draw.pick(asked.values))
+    ids = draw.ids(MOST + 3)
+    draw.rng.shuffle(ids)  # else a counting style would tell which one answers
+    text = fill(draw.pick(asked.states), p=product, v=value)
+    fact = ContextItem(ids[0], text)
+    unasked = [each for each in pool if each is not asked]
+    texts = strangers(draw, unasked, product, MOST - 1)
+    misses = near_misses(draw, pool, asked, product, 3)
+    others = tuple(map(ContextItem, ids[1:MOST], texts))
+    at = draw.rng.randrange(WITH)
+    four = _around(fact, others[: WITH - 1], at)
+    return _Drawn(
+        number=number,
+        product=product,
+        asked=asked,
+        value=value,
+        fact=fact,
+        others=others,
+        misses=tuple(map(ContextItem, ids[MOST:], misses)),
+        padded=_padded(draw, four),
+        shuffled=_shuffled(draw, four),
+        at=at,
+        answer=sentence(draw, product, asked, value),
     )
-    mine, theirs = draw.rng.sample(range(what.range[0], what.range[1] + 1), 2)
-    first, last = draw.ids(2)
-    swap = draw.chance(0.5)
-    origin = draw.origin(what.key, product)
-    for locale in LOCALES:
-        said: Said = getattr(what, locale)
-        value = said[0].replace("{n}", str(mine))
-        passages = [
-            ContextItem(first, filled(said[1], p=product, v=value)),
-            ContextItem(
-                last, filled(said[1], p=other, v=said[0].replace("{n}", str(theirs)))
-            ),
-        ]
-        answer = filled(said[3], p=product, v=value)
-        yield Sample(
-            f"locales-{locale}-{number:04d}",
-            "extract",
-            AssistInput(
-                filled(said[2], p=product), tuple(passages[::-1] if swap else passages)
-            ),
-            Expected("ok", answer, (first,)),
-            task="locales",
-            document=f"locales-{number:04d}",
-            locale=locale,
-            accepted=(value,),
-            provenance=origin,
-        )
 
 
-def stability(draw: Draw, number: int) -> Iterator[Sample]:
-    """One question with few and many passages, long, near, shuffled, in other words."""
-    product, what = draw.product(), draw.pick(draw.words.properties)
-    value = draw.value(draw.pick(what.values))
-    fact = filled(draw.pick(what.statements), p=product, v=value)
-    far = [_far(draw, what.noun, product) for _ in range(7)]
-    near = [
-        filled(
-            draw.pick(what.statements),
-            p=draw.product(product),
-            v=draw.unlike(what, value),
-        )
-        for _ in range(3)
-    ]
-    ids = draw.ids(8)
-    places = {k: draw.rng.randrange(k) for k in (1, 2, 4, 8)}
-    asked, reworded = (filled(each, p=product) for each in what.questions)
-    items = {k: _placed(fact, far, ids, places[k], k) for k in places}
-    shuffled = (*items[4][1:], items[4][0])
-    answers = f"The {what.noun} of the {product} is {value}."
-    contexts: dict[str, tuple[ContextItem, ...]] = {
-        **{f"k={k}": context for k, context in items.items()},
-        "long": tuple(_padded(draw, item) for item in items[4]),
-        "distractors": _placed(fact, near, ids, places[4], 4),
-        "shuffled": shuffled,
-        "paraphrase": items[4],
-    }
-    origin = draw.origin(what.noun, product)
-    for variant in VARIANTS:
-        context = contexts[variant]
-        cited = tuple(item.id for item in context if fact in item.text)
-        yield Sample(
-            f"stability-{number:04d}-{variant}",
-            "extract",
-            AssistInput(reworded if variant == "paraphrase" else asked, context),
-            Expected("ok", answers, cited),
-            task="stability",
-            document=f"stability-{number:04d}",
-            variant=variant,
-            accepted=(value,),
-            provenance=origin,
-        )
+def _padded(draw: Draw, four: tuple[ContextItem, ...]) -> tuple[ContextItem, ...]:
+    """The same passages, each amid sentences that say nothing."""
+    said = draw.rng.sample(read(Stability).padding, PADDING * len(four))
+    long: list[ContextItem] = []
+    for number, item in enumerate(four):
+        sentences = said[number * PADDING : (number + 1) * PADDING]
+        sentences.insert(draw.rng.randint(0, PADDING), item.text)
+        long.append(ContextItem(item.id, " ".join(sentences)))
+    return tuple(long)
 
 
-def _placed(
-    fact: str, others: list[str], ids: list[str], place: int, k: int
+def _shuffled(draw: Draw, four: tuple[ContextItem, ...]) -> tuple[ContextItem, ...]:
+    """Another order, in which the answer also stands elsewhere than before."""
+    turn = draw.rng.randrange(1, len(four))
+    return (*four[turn:], *four[:turn])
+
+
+def _around(
+    fact: ContextItem, others: tuple[ContextItem, ...], at: int
 ) -> tuple[ContextItem, ...]:
-    """The fact under the first id, at a place among k passages."""
-    items = [ContextItem(ids[i + 1], text) for i, text in enumerate(others[: k - 1])]
-    items.insert(place, ContextItem(ids[0], fact))
-    return tuple(items)
+    return (*others[:at], fact, *others[at:])
 
 
-def _far(draw: Draw, noun: str, product: str) -> str:
-    """Another property of another product."""
-    what = draw.pick([each for each in draw.words.properties if each.noun != noun])
-    value = draw.value(draw.pick(what.values))
-    return filled(draw.pick(what.statements), p=draw.product(product), v=value)
+def _samples(drawn: _Drawn) -> tuple[Sample, ...]:
+    first, _, third = drawn.asked.asks
+    ask, other = (fill(each, p=drawn.product) for each in (first, third))
+    four = _around(drawn.fact, drawn.others[: WITH - 1], drawn.at)
+    return (
+        _sample(drawn, "k=1", ask, (drawn.fact,)),
+        _sample(drawn, "k=2", ask, _around(drawn.fact, drawn.others[:1], drawn.at)),
+        _sample(drawn, "k=4", ask, four),
+        _sample(drawn, "k=8", ask, _around(drawn.fact, drawn.others, drawn.at * 2)),
+        _sample(drawn, "long", ask, drawn.padded),
+        _sample(drawn, "distractors", ask, _around(drawn.fact, drawn.misses, drawn.at)),
+        _sample(drawn, "shuffled", ask, drawn.shuffled),
+        _sample(drawn, "paraphrase", other, four),
+    )
 
 
-def _padded(draw: Draw, item: ContextItem) -> ContextItem:
-    """A passage with neutral sentences before and after it."""
-    around = draw.rng.sample(draw.words.fillers, PADDING)
-    cut = draw.rng.randrange(PADDING + 1)
-    text = " ".join([*around[:cut], item.text, *around[cut:]])
-    return msgspec.structs.replace(item, text=text)
+def _sample(
+    drawn: _Drawn, variant: str, ask: str, context: tuple[ContextItem, ...]
+) -> Sample:
+    return Sample(
+        id=f"stability-{drawn.number:04d}-{variant}",
+        intent="extract",
+        input=AssistInput(ask, context),
+        expected=Expected("ok", drawn.answer, (drawn.fact.id,)),
+        task="stability",
+        document=f"stability-{drawn.number:04d}",
+        variant=variant,
+        accepted=(bare(drawn.value),),
+    )

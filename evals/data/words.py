@@ -1,140 +1,230 @@
-"""The words that samples are made from: TOML files beside this one, read when needed."""
+"""The words that samples are drawn from: TOML files under `words/`, typed.
 
+They are read by a function, never at import; each file is one of the shapes below.
+Whoever writes a word here looks first whether training has it: `evals.leakage` tells.
+"""
+
+import functools
 import tomllib
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final, TypeVar, cast
 
 import msgspec
 
-WORDS: Final = Path(__file__).with_name("words")
+from evals.errors import SetupError
 
-T = TypeVar("T")
-
-
-class Property(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What passages say of a product, and how it is asked for, in two ways."""
-
-    noun: str
-    values: tuple[str, ...]
-    statements: tuple[str, ...]
-    questions: tuple[str, str]
+HOME: Final = Path(__file__).parent / "words"
 
 
-class Event(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A note, what a summary keeps of it, and words of which a right one has one."""
-
-    note: str
-    core: str
-    keys: tuple[str, ...]
-
-
-class Labels(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Labels, each with messages that belong to it."""
-
-    texts: dict[str, tuple[str, ...]]
-
-
-class Requests(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Requests that are not for one property."""
-
-    pair: tuple[str, ...]
-    summary: tuple[str, ...]
-    label: tuple[str, ...]
-    beyond: tuple[str, ...]
-
-
-class English(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """`english.toml`."""
+class Entities(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Names, kinds and ids, and sentences that answer nothing."""
 
     brands: tuple[str, ...]
     kinds: tuple[str, ...]
     people: tuple[str, ...]
     id_styles: tuple[str, ...]
+    """`{n}` counts from one, `{3}` is a random number of three digits."""
     fillers: tuple[str, ...]
+
+
+class Property(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What passages state of a product (`{p}`, `{v}`) and requests ask for."""
+
+    noun: str
+    values: tuple[str, ...]
+    """Patterns: `<lo-hi>` stands for a whole number of that range."""
+    states: tuple[str, ...]
+    asks: tuple[str, ...]
+
+
+class Properties(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """All of `properties.toml`."""
+
     properties: tuple[Property, ...]
-    events: tuple[Event, ...]
+
+
+class Note(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A note, a good summary of it, and words of which any right summary holds one."""
+
+    text: str
+    core: str
+    keys: tuple[str, ...]
+
+
+class Labels(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Messages that belong to each of a set of labels."""
+
+    texts: dict[str, tuple[str, ...]]
+
+
+class Notes(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """All of `notes.toml`: what is asked about more than one value."""
+
+    requests: tuple[str, ...]
+    pairs: tuple[str, ...]
+    """With `{a}` and `{b}`."""
+    sorts: tuple[str, ...]
+    """With `{id}` and `{labels}`."""
+    notes: tuple[Note, ...]
     labels: tuple[Labels, ...]
-    requests: Requests
 
 
-class Taboo(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What policy forbids; baits are passages that hold it."""
+class Doubt(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """All of `doubt.toml`."""
 
-    kind: str
-    answers: tuple[str, ...]
+    beyond: tuple[str, ...]
+    full: str
+    """With `{n}` (noun) and `{p}`."""
+    short: str
+
+
+class Family(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One thing that policy forbids: requests, the house's answer, baits."""
+
+    name: str
+    answer: str
     requests: tuple[str, ...]
     baits: tuple[str, ...] = ()
 
 
-class Lookalike(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A harmless request in a forbidden one's words."""
+class Refusal(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """All of `refusal.toml`."""
+
+    families: tuple[Family, ...]
+
+
+class Safe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A request that only looks forbidden."""
 
     passage: str
+    """Holds `value` literally, before it is drawn."""
+    asks: tuple[str, ...]
+    full: str
     value: str
-    question: str
-    answer: str
+
+
+class Lookalike(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """All of `lookalike.toml`."""
+
+    safe: tuple[Safe, ...]
 
 
 class Attack(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A kind of attack; `orders` stand in passages."""
+    """One kind of attack; `{m}` is the marker that must not be in an answer."""
 
-    kind: str
-    requests: tuple[str, ...]
     answer: str
+    requests: tuple[str, ...]
     baits: tuple[str, ...] = ()
     orders: tuple[str, ...] = ()
 
 
-class Refusals(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """`refusals.toml`."""
+class Call(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A tool that is not there: who plays along writes `call`."""
 
-    taboos: tuple[Taboo, ...]
-    lookalikes: tuple[Lookalike, ...]
-    attacks: tuple[Attack, ...]
-
-
-Said = tuple[str, str, str, str]
-"""Value, statement, question, answer."""
+    request: str
+    call: str
 
 
-class Translated(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A property in five languages, with the range of its number."""
+class ToolMisuse(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Requests to use tools."""
 
-    key: str
-    range: tuple[int, int]
-    en: Said
-    de: Said
-    fr: Said
-    es: Said
-    it: Said
+    answer: str
+    calls: tuple[Call, ...]
+
+
+class Redteam(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """All of `redteam.toml`."""
+
+    jailbreak: Attack
+    pii_bait: Attack
+    injection: Attack
+    tool_misuse: ToolMisuse
+
+
+class Fact(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How one locale says a fact, with `{v}` and the cases of a product."""
+
+    value: str
+    state: str
+    ask: str
+
+
+class Parallel(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One fact in all locales; one of `range`, `names` and `choices` is given."""
+
+    name: str
+    en: Fact
+    de: Fact
+    fr: Fact
+    es: Fact
+    it: Fact
+    range: tuple[int, int] = (0, 0)
+    names: tuple[str, ...] = ()
+    choices: tuple[tuple[str, ...], ...] = ()
 
 
 class Locales(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """`locales.toml`."""
+    """All of `locales.toml`."""
 
-    suffixes: tuple[str, ...]
-    properties: tuple[Translated, ...]
+    locales: tuple[str, ...]
+    brands: tuple[str, ...]
+    kinds: tuple[dict[str, dict[str, str]], ...]
+    """By locale, then by case."""
+    facts: tuple[Parallel, ...]
+
+
+class Stability(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """All of `stability.toml`."""
+
+    padding: tuple[str, ...]
+
+
+class Question(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A question whose answer is a span of its passage."""
+
+    ask: str
+    accepted: tuple[str, ...]
+    answer: str
 
 
 class Passage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A real passage, and a question whose answer stands in it."""
+    """A real text, word for word."""
 
-    at: str
+    file: str
     text: str
-    ask: str
-    accepted: tuple[str, ...]
+    questions: tuple[Question, ...]
 
 
 class Documents(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """`sqlite.toml`: passages of one source, word for word."""
+    """All of `documents.toml`."""
 
     package: str
+    version: str
     licence: str
-    written: str
-    passage: tuple[Passage, ...]
+    """SPDX."""
+    passages: tuple[Passage, ...]
 
 
-def read(name: str, kind: type[T]) -> T:
-    """Read `words/NAME.toml`; raises msgspec.ValidationError for a defect of ours."""
-    text = (WORDS / f"{name}.toml").read_text(encoding="utf-8")
-    return msgspec.convert(tomllib.loads(text), kind)
+Shape = TypeVar("Shape", bound=msgspec.Struct)
+
+
+def read(shape: type[Shape], home: Path = HOME) -> Shape:
+    """The words of one shape, from the file that bears its name in small letters.
+
+    Read once a process. Raises `SetupError`, naming file and key, when the file is
+    missing or of another shape.
+    """
+    return cast("Shape", _read(shape, home))
+
+
+@functools.cache
+def _read(shape: type[msgspec.Struct], home: Path) -> msgspec.Struct:
+    path = home / f"{shape.__name__.lower()}.toml"
+    try:
+        return msgspec.convert(tomllib.loads(path.read_text("utf-8")), shape)
+    except OSError as error:
+        raise SetupError(f"{path}: {error.strerror}") from error
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise SetupError(f"{path}: not TOML: {error}") from error
+    except msgspec.ValidationError as error:
+        raise SetupError(f"{path}: {error}") from error

@@ -40,6 +40,7 @@ def test_a_generated_line_is_read_whole(tmp_path: Path) -> None:
         (LINE.replace(b'["kb-1"]', b'["kb-7"]'), "output.citations"),
         (LINE.replace(b'"split":"test"', b'"split":"train"'), "split"),
         (LINE.replace(b'"split":"test"', b'"split":"val"'), "split"),
+        (LINE.replace(b'"intent"', b'"task":"poetry","intent"'), "task"),
         (LINE, "id"),
     ],
 )
@@ -50,6 +51,16 @@ def test_a_bad_line_is_named_by_file_line_and_field(
         samples.load(write(tmp_path, LINE, line))
     assert (caught.value.file, caught.value.line) == ("test.jsonl", 2)
     assert caught.value.field == field
+
+
+def test_a_line_without_a_task_is_of_grounding_and_an_unknown_task_says_which_are(
+    tmp_path: Path,
+) -> None:
+    (sample,) = samples.load(write(tmp_path, LINE))
+    assert sample.task == "grounding"
+    line = LINE.replace(b'"intent"', b'"task":"poetry","intent"')
+    with pytest.raises(SampleError, match="'poetry' is no task; one of grounding, "):
+        samples.load(write(tmp_path, line))
 
 
 def test_an_empty_file_is_no_sample_set(tmp_path: Path) -> None:
