@@ -14,6 +14,7 @@ order of the documents does not matter.
 """
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
@@ -126,18 +127,20 @@ def _ones(documents: Documents) -> int:
 
 def _log_stake(means: Sequence[float], share: float) -> float:
     """The logarithm of what a stake of 1 has become, betting that the mean is above."""
-    grown = [_log_growth(means, share, bet / BETS) for bet in range(1, BETS + 1)]
+    # Means of few samples have few values.
+    counts = Counter(means)
+    grown = [_log_growth(counts, share, bet / BETS) for bet in range(1, BETS + 1)]
     most = max(grown)
     if most == -math.inf:
         return most
     return most + math.log(math.fsum(math.exp(each - most) for each in grown) / BETS)
 
 
-def _log_growth(means: Sequence[float], share: float, fraction: float) -> float:
+def _log_growth(counts: Mapping[float, int], share: float, fraction: float) -> float:
     total = 0.0
-    for mean in means:
+    for mean, count in counts.items():
         factor = 1 + fraction * (mean / share - 1)
         if factor <= 0:
             return -math.inf
-        total += math.log(factor)
+        total += count * math.log(factor)
     return total
