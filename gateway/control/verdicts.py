@@ -21,6 +21,9 @@ from routing.store import Store
 LOOK_SECONDS: Final = 1.0
 """For all words of a list; a store that takes longer is as good as away."""
 
+MOST_SAID: Final = 20
+"""Gates that one refusal names: it may become part of a rollout, by an override."""
+
 _MAKE: Final = "`python -m evals suite` against this gateway makes one that fits"
 
 
@@ -120,5 +123,7 @@ def against(ref: AdapterRef, verdict: EvalVerdict | None) -> str:
         return f"{ref} has no verdict of the evals: {how_to(ref)}"
     if verdict.verdict == "pass":
         return ""
-    gates = "; ".join(lacking(verdict)) or "no gate was judged"
+    lacks = lacking(verdict)
+    more = f"; and {len(lacks) - MOST_SAID} more" * (len(lacks) > MOST_SAID)
+    gates = "; ".join(lacks[:MOST_SAID]) + more or "no gate was judged"
     return f"{ref} may not ship: the evals say {verdict.verdict} ({gates})"

@@ -5,9 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from adapters.card import write as write_card
+from adapters.refs import AdapterRef
 from adapters.registry import Registry
+from gateway.control.verdicts import MOST_SAID, against
 from gateway.engine.fake import FakeVllm
 from tests.stack import READ_KEY, Reply, Stack, configuration, running
 from tests.unit.adapters.making import run, tensors, write_adapter
@@ -143,6 +146,15 @@ async def test_what_failed_is_not_rolled_out_and_the_figures_are_told(
         f"{LORA} may not ship: the evals say fail (refusal: 81 % of at least 99 %,"
         " n = 650)"
     ) in reply.json["error"]["message"]
+
+
+def test_of_very_many_gates_only_so_many_are_named() -> None:
+    gates = [replace(FAILED, name=f"gate-{number}") for number in range(MOST_SAID + 7)]
+    said = against(AdapterRef(LORA), verdict(LORA, "a" * 64, *gates))
+    assert said.count("gate-") == MOST_SAID
+    assert said.endswith("; and 7 more)")
+    none = verdict(LORA, "a" * 64, gates=(), verdict="inconclusive")
+    assert against(AdapterRef(LORA), none).endswith("(no gate was judged)")
 
 
 async def test_what_is_not_decided_is_not_rolled_out_either(stack: Stack) -> None:
