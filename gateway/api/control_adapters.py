@@ -10,7 +10,7 @@ from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from adapters.card import verdict_section
-from adapters.errors import AdapterError, PlanError
+from adapters.errors import AdapterError, ManifestError, PlanError
 from adapters.lifecycle import State
 from adapters.manifest import CARD
 from adapters.plan import check_fits
@@ -186,7 +186,8 @@ async def get_card(ref: str, desk: AtDesk, operator: Reader) -> Response:
     if not card.is_file():
         raise NotFound(f"{ref} was registered without a card", param="ref")
     body = card.read_bytes()
-    with contextlib.suppress(StoreUnavailable):  # the card itself needs no store
+    # The card itself needs no store.
+    with contextlib.suppress(StoreUnavailable, ManifestError):
         if verdict := await desk.verdicts.of(registered.digest):
             body = body.rstrip() + f"\n\n{verdict_section(verdict)}".encode()
     return Response(body, media_type="text/markdown; charset=utf-8")

@@ -14,8 +14,8 @@ from gateway.api.control_adapters import registered_as
 from gateway.api.control_flags import AtDesk
 from gateway.api.operators import Changer, Reader
 from gateway.control.changes import Who
-from gateway.control.verdicts import how_to
-from gateway.errors import BadRequest, NotFound
+from gateway.control.verdicts import how_to, unreadable
+from gateway.errors import BadRequest, NotFound, StateConflict
 
 BODY_SECONDS: Final = 30.0
 LONGEST_WHY: Final = 1_000
@@ -56,7 +56,10 @@ async def put_verdict(
 async def get_verdict(ref: str, desk: AtDesk, operator: Reader) -> Response:
     """What the evals say of an adapter."""
     registered = registered_as(desk, ref)
-    verdict = await desk.verdicts.of(registered.digest)
+    try:
+        verdict = await desk.verdicts.of(registered.digest)
+    except ManifestError as error:
+        raise StateConflict(unreadable(registered.ref, error)) from error
     if verdict is None:
         raise NotFound(
             f"there is no verdict on {ref}: {how_to(registered.ref)}", param="ref"

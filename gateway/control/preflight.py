@@ -5,10 +5,10 @@ from typing import Final
 
 import msgspec
 
-from adapters.errors import AdapterError
+from adapters.errors import AdapterError, ManifestError
 from adapters.refs import AdapterRef
 from adapters.registry import Registry
-from gateway.control.verdicts import Verdicts, against
+from gateway.control.verdicts import Verdicts, against, unreadable
 from gateway.fleet import Fleet
 from gateway.live import Live, Present
 from routing.decision import Query
@@ -102,7 +102,10 @@ async def _unproved(candidate: Target, ground: Ground) -> tuple[str, ...]:
         registered = ground.registry.get(AdapterRef.parse(candidate.model))
     except AdapterError:
         return ()  # which is said as what is missing
-    verdict = await ground.verdicts.of(registered.digest)
+    try:
+        verdict = await ground.verdicts.of(registered.digest)
+    except ManifestError as error:
+        return (unreadable(registered.ref, error),)
     why = against(registered.ref, verdict)
     return (why,) if why else ()
 

@@ -6,6 +6,7 @@ registries are each machine's own, so no gateway knows what others have register
 """
 
 import asyncio
+import contextlib
 from collections.abc import Iterable, Mapping
 from typing import Final
 
@@ -50,17 +51,15 @@ class Verdicts:
         """Return the verdict on an adapter of this digest, if there is one.
 
         Raises:
-            StoreUnavailable: the store is away, or holds something that is none.
+            StoreUnavailable: the store is away.
+            ManifestError: what is there is none, as another version may have written.
         """
+        key = document_key(digest)
         try:
-            found = await self._store.get(document_key(digest))
-            return decode(found.body) if found else None
+            found = await self._store.get(key)
         except StoreError as error:
             raise StoreUnavailable(f"the verdict cannot be read: {error}") from error
-        except ManifestError as error:
-            raise StoreUnavailable(
-                f"the verdict in the store is none ({error}): file it again"
-            ) from error
+        return decode(found.body, key) if found else None
 
     async def words(self, digests: Iterable[str]) -> Mapping[str, Word]:
         """Return the words of those that can be read now, by digest; never fails."""
@@ -69,9 +68,9 @@ class Verdicts:
             # one after the other: a list leaves connections for what is urgent
             async with asyncio.timeout(LOOK_SECONDS):
                 for digest in digests:
-                    verdict = await self.of(digest)
-                    if verdict is not None:
-                        found[digest] = verdict.verdict
+                    with contextlib.suppress(ManifestError):
+                        if verdict := await self.of(digest):
+                            found[digest] = verdict.verdict
         except (StoreUnavailable, TimeoutError):
             return found
         return found
@@ -115,6 +114,11 @@ def how_to(ref: AdapterRef) -> str:
         f"`python -m evals suite` makes one, and `wastegate adapter verdict {ref} {FILE}`"
         " files it"
     )
+
+
+def unreadable(ref: AdapterRef, error: ManifestError) -> str:
+    """Say that what the store holds on an adapter is no verdict."""
+    return f"the verdict on {ref} cannot be read ({error}); {how_to(ref)}"
 
 
 def against(ref: AdapterRef, verdict: EvalVerdict | None) -> str:

@@ -1,5 +1,6 @@
 """Nothing is rolled out that the evals have not passed: over HTTP, on a whole gateway."""
 
+from datetime import UTC, datetime
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -10,8 +11,9 @@ from msgspec.structs import replace
 from adapters.card import write as write_card
 from adapters.refs import AdapterRef
 from adapters.registry import Registry
-from gateway.control.verdicts import MOST_SAID, against
+from gateway.control.verdicts import MOST_SAID, against, document_key
 from gateway.engine.fake import FakeVllm
+from routing.store import Change
 from tests.stack import READ_KEY, Reply, Stack, configuration, running
 from tests.unit.adapters.making import run, tensors, write_adapter
 from tests.unit.gateway.conftest import LORA, PREF, Configured
@@ -235,6 +237,21 @@ async def test_with_the_store_away_adapters_are_listed_without_and_nothing_start
         (tmp_path / "state.db").rmdir()
         (tmp_path / "gone.db").rename(tmp_path / "state.db")
         assert await words(stack) == {LORA: "pass", PREF: None}
+
+
+async def test_what_cannot_be_read_is_missing_and_a_reason_does_without(
+    stack: Stack,
+) -> None:
+    key = document_key(await digest_of(stack, LORA))
+    odd = Change("test", "odd", "", datetime(2026, 1, 1, tzinfo=UTC))
+    await stack.app.control.state.desk.store.put(key, b"{}", expect=0, entry=odd)
+    reply = await stack.admin("GET", PATH)
+    assert (reply.status, reply.code) == (409, "conflict")
+    for refused in (reply, await start(stack)):
+        assert "cannot be read" in refused.json["error"]["message"]
+    assert await words(stack) == {LORA: None, PREF: None}
+    made = await start(stack, override="a drill")
+    assert (made.status, "cannot be read" in made.json["overridden"]) == (201, True)
 
 
 async def test_the_card_ends_with_the_verdict_and_says_whose_it_is(
