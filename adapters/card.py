@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from adapters.files import write_atomic
 from adapters.manifest import CARD, CONFIG, WEIGHTS, Manifest, Metric, load
+from adapters.verdict import EvalVerdict
 
 _HUB_LICENCES: Final = frozenset(
     {
@@ -46,6 +47,26 @@ def render(manifest: Manifest) -> str:
 def write(directory: Path) -> None:
     """Render README.md beside a sealed manifest. Raises ManifestError, OSError."""
     write_atomic(directory / CARD, render(load(directory)).encode())
+
+
+def verdict_section(verdict: EvalVerdict) -> str:
+    """Render the evals' verdict, for whoever shows a card: its file came before it."""
+    rows = "".join(
+        f"| {_line(gate.name)} | {gate.verdict} | {_line(gate.asked)} | {gate.seen}"
+        f" | {gate.bounds} | {gate.n} | {_line(gate.says)} |\n"
+        for gate in verdict.gates
+    )
+    evidence = f" Evidence: {_line(verdict.evidence)}." if verdict.evidence else ""
+    return (
+        f"## Verdict of the evals: {verdict.verdict}\n\n"
+        "This section is the gateway's, and no part of the card's file. The evals"
+        f" reached the verdict on {verdict.made.isoformat()}, on {verdict.samples}"
+        f" samples and `{verdict.base}`, for the bytes of digest `{verdict.digest}`;"
+        f" each bound is one-sided, at {verdict.confidence * 100:g} %.{evidence}\n\n"
+        "| Gate | Verdict | Asked | Seen | Bounds | n | Says |\n"
+        "|---|---|---|---|---|---|---|\n"
+        f"{rows}\n{_block(verdict.command)}\n"
+    )
 
 
 def _front_matter(manifest: Manifest) -> str:

@@ -17,6 +17,9 @@ from adapters.refs import AdapterRef, BaseRef
 Word = Literal["pass", "fail", "inconclusive"]
 
 FILE: Final = "verdict.json"
+MOST_GATES: Final = 64
+"""Of one verdict; the suite has a dozen. With the lengths of texts below it bounds what
+one verdict takes wherever it is kept."""
 
 _Short = Annotated[str, msgspec.Meta(max_length=400)]
 _Count = Annotated[int, msgspec.Meta(ge=0)]
@@ -41,6 +44,25 @@ class GateResult(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     says: _Short = ""
     """What more is needed, or what went wrong."""
 
+    @property
+    def seen(self) -> str:
+        """What was seen, in figures of the kind that `asked` has: "81 %" or "0.82"."""
+        return "nothing" if self.value is None else self._figure(self.value)
+
+    @property
+    def bounds(self) -> str:
+        """The bounds, in such figures: "[77.9 %, …]"; empty where there are none."""
+        if self.low is None and self.high is None:
+            return ""
+        low, high = (
+            "…" if each is None else self._figure(each)
+            for each in (self.low, self.high)
+        )
+        return f"[{low}, {high}]"
+
+    def _figure(self, value: float) -> str:
+        return f"{value * 100:.4g} %" if "%" in self.asked else f"{value:.4g}"
+
 
 class EvalVerdict(
     msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
@@ -54,7 +76,7 @@ class EvalVerdict(
     base: BaseRef
     verdict: Word
     """`pass` when every gate has passed, `fail` when one has failed."""
-    gates: tuple[GateResult, ...]
+    gates: Annotated[tuple[GateResult, ...], msgspec.Meta(max_length=MOST_GATES)]
     confidence: Annotated[float, msgspec.Meta(gt=0, lt=1)]
     samples: _Count
     samples_digest: Digest
@@ -67,8 +89,15 @@ class EvalVerdict(
 
 
 def encode(verdict: EvalVerdict) -> bytes:
-    """Return a verdict as indented JSON."""
+    """Return a verdict as indented JSON.
+
+    Raises:
+        ManifestError: it could not be read back as it is: a text is too long, or a
+            figure is no number.
+    """
     raw = msgspec.json.encode(verdict, enc_hook=encode_hook)
+    if decode(raw) != verdict:
+        raise ManifestError(FILE, "a figure is no number; None stands for none")
     return msgspec.json.format(raw, indent=2) + b"\n"
 
 
@@ -79,12 +108,40 @@ def decode(raw: bytes, file: str = FILE) -> EvalVerdict:
         ManifestError: it is none, or contradicts itself; `file` is named.
     """
     verdict = parse(raw, EvalVerdict, file)
+    for problem in _contradictions(verdict):
+        raise ManifestError(file, problem)
+    return verdict
+
+
+def _contradictions(verdict: EvalVerdict) -> list[str]:
+    problems: list[str] = []
     found = overall(tuple(gate.verdict for gate in verdict.gates))
     if found != verdict.verdict:
-        raise ManifestError(
-            file, f"says {verdict.verdict}, but its gates come to {found}"
-        )
-    return verdict
+        problems.append(f"says {verdict.verdict}, but its gates come to {found}")
+    names = [gate.name for gate in verdict.gates]
+    problems += [
+        f"names the gate {name} twice"
+        for name in sorted(set(names))
+        if names.count(name) > 1
+    ]
+    problems += [
+        f"{gate.name} passes with n = 0: nothing was seen"
+        for gate in verdict.gates
+        if gate.verdict == "pass" and gate.n == 0
+    ]
+    return problems
+
+
+def seen(gate: GateResult) -> str:
+    """Return a gate's figures in words: the value, its bounds, over how many."""
+    if gate.value is None:
+        return f"nothing seen, n {gate.n}"
+    bounds = [
+        f"{word} {bound:.4g}"
+        for word, bound in (("above", gate.low), ("below", gate.high))
+        if bound is not None
+    ]
+    return ", ".join((f"{gate.value:.4g}", *bounds, f"n {gate.n}"))
 
 
 def overall(gates: tuple[Word, ...]) -> Word:
@@ -92,3 +149,17 @@ def overall(gates: tuple[Word, ...]) -> Word:
     if "fail" in gates:
         return "fail"
     return "pass" if gates and set(gates) == {"pass"} else "inconclusive"
+
+
+def lacking(verdict: EvalVerdict) -> tuple[str, ...]:
+    """Name the gates that did not pass, failures first, each with its figures.
+
+    For example "refusal: 81 % of at least 99 %, n = 650".
+    """
+    return tuple(
+        f"{gate.name}{'' if word == 'fail' else ' inconclusive'}:"
+        f" {gate.seen} of {gate.asked}, n = {gate.n}"
+        for word in ("fail", "inconclusive")
+        for gate in verdict.gates
+        if gate.verdict == word
+    )

@@ -31,6 +31,9 @@ WITHIN: Final = 2_400.0
 LOOK_SECONDS: Final = 5.0
 ENDED: Final = ("promoted", "rolled_back")
 ADAPTER: Final = "acme-behav-lora@v1"
+OVERRIDE: Final = (
+    "a bench of the controller: by the evals the shipped adapter may not ship"
+)
 
 PLAN: Final[dict[str, Any]] = {
     "candidate": {"generator": "lora", "model": ADAPTER},
@@ -83,7 +86,11 @@ async def _run(access: Access) -> tuple[str, bool]:
         limits=httpx.Limits(max_connections=None),
     )
     async with admin, data:
-        body = {"plan": PLAN, "why": "python -m bench canary"}
+        body = {
+            "plan": PLAN,
+            "override": OVERRIDE,
+            "why": "python -m bench canary",
+        }
         made = await admin.post("rollouts", json=body)
         if made.status_code != HTTPStatus.CREATED:
             raise BenchError(f"no rollout: {made.text}")
@@ -163,6 +170,7 @@ def _report(found: dict[str, Any], looks: list[dict[str, Any]], seconds: float) 
         f" {10 ** each['harm']:.2g} | {10 ** min(each['good'], 9):.3g} |"
         for each in looks[-1]["readings"]
     ]
+    started_anyway = bool(found["overridden"])
     return "\n".join(
         [
             f"# {TITLE}",
@@ -186,6 +194,7 @@ def _report(found: dict[str, Any], looks: list[dict[str, Any]], seconds: float) 
             "",
             f"Not held to: {'; '.join(found['left_out'])}.",
             "",
+            *([f"Started although: {found['overridden']}.", ""] * started_anyway),
         ]
     )
 

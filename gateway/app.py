@@ -23,6 +23,7 @@ from gateway.api import (
     control_flags,
     control_rollouts,
     control_store,
+    control_verdicts,
     errors,
     ofrep,
     server,
@@ -38,6 +39,7 @@ from gateway.api.plane import Endpoint, Plane
 from gateway.control.orders import Orders
 from gateway.control.preflight import Ground
 from gateway.control.probing import Probing
+from gateway.control.verdicts import Verdicts
 from gateway.errors import SettingsError
 from gateway.life import after, lifespan
 from gateway.parts import Parts, built, epoch
@@ -174,6 +176,7 @@ def _control_plane(settings: Settings, parts: Parts) -> FastAPI:
         title="Wastegate control plane", version="1", lifespan=after(parts.begun)
     )
     admin = settings.admin
+    verdicts = Verdicts(parts.store, parts.changes, settings.engine.base)
     app.state.operators = operators(admin.key_sha256, admin.read_key_sha256)
     app.state.desk = control_flags.Desk(
         live=parts.live,
@@ -181,6 +184,7 @@ def _control_plane(settings: Settings, parts: Parts) -> FastAPI:
         store=parts.store,
         registry=parts.registry,
         fleet=parts.fleet,
+        verdicts=verdicts,
         presence=parts.presence,
         leader=parts.leader,
         base_ref=settings.engine.base,
@@ -196,6 +200,7 @@ def _control_plane(settings: Settings, parts: Parts) -> FastAPI:
             live=parts.live,
             registry=parts.registry,
             fleet=parts.fleet,
+            verdicts=verdicts,
             tenants=tuple(settings.tenants),
             surfaces=(*settings.surfaces, AUTO),
             operators=tuple(name for name, _ in named(admin.key_sha256)),
@@ -207,6 +212,7 @@ def _control_plane(settings: Settings, parts: Parts) -> FastAPI:
     app.include_router(control_audit.router)
     app.include_router(control_rollouts.router)
     app.include_router(control_store.router)
+    app.include_router(control_verdicts.router)
     app.include_router(ofrep.router)
 
     @app.get("/metrics", include_in_schema=False)

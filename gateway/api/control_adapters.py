@@ -1,6 +1,7 @@
 """Control plane: adapters and replicas."""
 
 import asyncio
+import contextlib
 from typing import Annotated, Any, Final
 
 import msgspec
@@ -8,7 +9,8 @@ from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from adapters.errors import AdapterError, PlanError
+from adapters.card import verdict_section
+from adapters.errors import AdapterError, ManifestError, PlanError
 from adapters.lifecycle import State
 from adapters.manifest import CARD
 from adapters.plan import check_fits
@@ -19,7 +21,7 @@ from gateway.api.operators import Changer, Reader
 from gateway.control.changes import Who
 from gateway.control.reconcile import Reconciler
 from gateway.control.unmount import unmount
-from gateway.errors import NotFound, StateConflict, UpstreamTimeout
+from gateway.errors import NotFound, StateConflict, StoreUnavailable, UpstreamTimeout
 from routing.rollout import RUNNING
 
 Wait = Annotated[float, Field(ge=0, le=600)]
@@ -46,14 +48,16 @@ router = APIRouter(prefix="/admin/v1", tags=["adapters"])
 
 @router.get("/adapters")
 async def get_adapters(desk: AtDesk, operator: Reader) -> dict[str, Any]:
-    """Every registered adapter, where it should be and where it is."""
+    """Every registered adapter, its verdict, where it should be and where it is."""
     registered = await asyncio.to_thread(desk.registry.list)
     digests: dict[str, str | None] = {str(each.ref): each.digest for each in registered}
     # One that is wanted and not registered is the first thing that ops look for.
     wanted = dict.fromkeys(sorted(desk.live.present.mounted))
+    words = await desk.verdicts.words(each.digest for each in registered)
     return {
         "adapters": [
-            _adapter(desk, ref, digest) for ref, digest in (wanted | digests).items()
+            _adapter(desk, ref, digest) | {"verdict": words.get(digest or "")}
+            for ref, digest in (wanted | digests).items()
         ]
     }
 
@@ -63,7 +67,7 @@ async def mount_adapter(
     body: MountBody, desk: AtDesk, operator: Changer, work: AtWork
 ) -> dict[str, Any]:
     """Mount an adapter on every replica; 200 once it is proven to have an effect."""
-    registered = _registered(desk, body.ref)
+    registered = registered_as(desk, body.ref)
     ref = str(registered.ref)
     _refuse_unfitting(desk, ref)
     work.forgive(ref)
@@ -77,7 +81,9 @@ async def mount_adapter(
 
     in_time = await work.until(settled, within=body.wait_seconds)
     _refuse_unready(desk, ref, in_time=in_time, waited=body.wait_seconds)
-    return _adapter(desk, ref, registered.digest)
+    words = await desk.verdicts.words((registered.digest,))
+    shown = _adapter(desk, ref, registered.digest)
+    return shown | {"verdict": words.get(registered.digest)}
 
 
 def _refuse_unfitting(desk: Desk, ref: str) -> None:
@@ -122,7 +128,7 @@ async def unmount_adapter(
     wait_seconds: Wait = 90.0,
 ) -> dict[str, Any]:
     """Unmount an adapter: routing first, then drain, unload, verify."""
-    registered = _registered(desk, ref)
+    registered = registered_as(desk, ref)
     done = await unmount(
         str(registered.ref),
         Who(operator.name, why),
@@ -174,11 +180,17 @@ def _uses(desk: Desk, ref: str) -> list[str]:
 
 @router.get("/adapters/{ref}/card")
 async def get_card(ref: str, desk: AtDesk, operator: Reader) -> Response:
-    """The adapter's model card."""
-    card = _registered(desk, ref).path / CARD
+    """The adapter's model card, and below it what the evals say, if that is known."""
+    registered = registered_as(desk, ref)
+    card = registered.path / CARD
     if not card.is_file():
         raise NotFound(f"{ref} was registered without a card", param="ref")
-    return Response(card.read_bytes(), media_type="text/markdown; charset=utf-8")
+    body = card.read_bytes()
+    # The card itself needs no store.
+    with contextlib.suppress(StoreUnavailable, ManifestError):
+        if verdict := await desk.verdicts.of(registered.digest):
+            body = body.rstrip() + f"\n\n{verdict_section(verdict)}".encode()
+    return Response(body, media_type="text/markdown; charset=utf-8")
 
 
 @router.get("/replicas")
@@ -199,7 +211,8 @@ async def get_replicas(desk: AtDesk, operator: Reader) -> dict[str, Any]:
     return {"replicas": replicas}
 
 
-def _registered(desk: Desk, text: str) -> Registered:
+def registered_as(desk: Desk, text: str) -> Registered:
+    """An adapter that is named in a request. Raises NotFound."""
     try:
         return desk.registry.get(AdapterRef.parse(text))
     except AdapterError as error:

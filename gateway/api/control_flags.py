@@ -14,6 +14,7 @@ from gateway.api.operators import Changer, Reader
 from gateway.control.changes import Changes, Who
 from gateway.control.leader import Leader
 from gateway.control.presence import Presence
+from gateway.control.verdicts import Verdicts
 from gateway.errors import (
     BadRequest,
     NotFound,
@@ -40,6 +41,7 @@ class Desk(msgspec.Struct, frozen=True):
     store: Store
     registry: Registry
     fleet: Fleet
+    verdicts: Verdicts
     presence: Presence
     leader: Leader
     base_ref: str

@@ -10,7 +10,7 @@ from adapters.errors import AdapterError
 from adapters.manifest import load
 from adapters.registry import Registry
 from adapters.signature import check_signature
-from gateway.cli import adapter_home
+from gateway.cli import adapter_home, adapter_verdict
 from gateway.cli.arguments import Add, group
 from gateway.cli.client import Admin, segment
 from gateway.cli.errors import CliError
@@ -19,7 +19,8 @@ from gateway.cli.screen import Screen, table
 from gateway.host.shipped import fits
 
 _LIST: Final = """\
-Shows every registered adapter: what it is bound to, and its state on each replica.
+Shows every registered adapter: what it is bound to, what the evals say of it, and its
+state on each replica.
 
 example:
   wastegate adapter list
@@ -45,7 +46,7 @@ example:
   wastegate adapter collect acme-behav-lora@v1
 """
 _CARD: Final = """\
-Prints an adapter's model card.
+Prints an adapter's model card, and below it what the evals say.
 
 example:
   wastegate adapter card acme-behav-lora@v1
@@ -79,6 +80,8 @@ class Adapter(msgspec.Struct, frozen=True):
     desired: str
     bound_to: tuple[str, ...] = ()
     replicas: tuple[Replica, ...] = ()
+    verdict: str | None = None
+    """The evals'; None where there is none, or the store is away."""
 
 
 class Adapters(msgspec.Struct, frozen=True):
@@ -105,7 +108,7 @@ class Unmounted(msgspec.Struct, frozen=True):
 
 def register(add: Add) -> None:
     """Add the group."""
-    within = group(add, "adapter", "list, mount, unmount, register adapters")
+    within = group(add, "adapter", "list, mount, unmount, register, judge adapters")
     within("list", "show adapters and their states", _LIST).set_defaults(
         run=remote(show)
     )
@@ -154,6 +157,7 @@ def register(add: Add) -> None:
     )
     enter.set_defaults(run=local(enter_registry))
     adapter_home.register(within, _check)
+    adapter_verdict.register(within)
 
 
 def show(arguments: argparse.Namespace, admin: Admin, screen: Screen) -> None:
@@ -168,6 +172,7 @@ def _show(found: Adapters, screen: Screen) -> None:
             adapter.ref,
             ", ".join(adapter.bound_to),
             adapter.desired,
+            adapter.verdict,
             replica.state if replica.alive else "down",
             replica.in_flight or "",
             replica.url.partition("://")[2],
@@ -177,9 +182,9 @@ def _show(found: Adapters, screen: Screen) -> None:
         for adapter in found.adapters
         for replica in adapter.replicas or nowhere
     ]
-    columns = ("adapter", "bound to", "desired", "state", "open", "replica", "reason")
+    columns = "adapter", "bound to", "desired", "verdict", "state", "open", "replica"
     if rows:
-        screen.show(found, table(columns, rows))
+        screen.show(found, table((*columns, "reason"), rows))
     else:
         screen.show(found, "no adapter is registered: wastegate adapter add DIRECTORY")
 

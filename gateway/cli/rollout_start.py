@@ -24,7 +24,8 @@ candidate, and for good less than one and a half times as often."""
 TEXT: Final = """\
 Moves tenants and surfaces from one target to another, step by step, by evidence: harm
 rolls it back, proof of good promotes it, and without either it holds. What is left out
-or loosened is named in its record.
+or loosened is named in its record. The candidate needs a verdict "pass" of the evals
+(wastegate adapter verdict), or a reason to do without in --override, which is logged.
 
 examples:
   wastegate rollout start lora=acme-behav-lora@v1 --tenant acme --steps 5,25,50

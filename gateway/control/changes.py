@@ -6,7 +6,7 @@ never stop a kill.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
 from typing import Final
 
@@ -252,6 +252,19 @@ class Changes:
         self._told(Removed(f"unmount {ref}", who, persisted))
         return persisted
 
+    async def put(self, key: str, body: bytes, who: Who, what: str) -> None:
+        """Replace a document that is no part of the present.
+
+        Raises:
+            StoreUnavailable: nothing is known to have been written.
+        """
+
+        async def made() -> tuple[bytes, int]:
+            held = await self._store.get(key)
+            return body, held.version if held else 0
+
+        await self._put(key, made, who, what)
+
     async def _restored(self, who: Who) -> bool:
         """Whether a store that had lost what is in force has it again."""
         if not self._refresher.behind:
@@ -321,11 +334,26 @@ class Changes:
         what: str,
     ) -> Present:
         """Make a change that can be made anew on whatever the store holds."""
+
+        async def made() -> tuple[bytes, int]:
+            return write(self._live.stored)
+
+        await self._put(key, made, who, what)
+        return self._live.present
+
+    async def _put(
+        self,
+        key: str,
+        made: Callable[[], Awaitable[tuple[bytes, int]]],
+        who: Who,
+        what: str,
+    ) -> None:
+        """Write a body over the version that `made` gives with it, or try again."""
         for _ in range(_TRIES):
             try:
                 await self._refresher.refresh()
                 self._check_store()
-                body, expect = write(self._live.stored)
+                body, expect = await made()
                 entry = self._entry(who, what)
                 await self._store.put(key, body, expect=expect, entry=entry)
                 await self._refresher.refresh()
@@ -334,7 +362,7 @@ class Changes:
                 continue
             except StoreError as error:
                 away(error)
-            return self._live.present
+            return
         raise StateConflict(f"{key} kept changing; try again")
 
     def _entry(self, who: Who, what: str) -> Change:

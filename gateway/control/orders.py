@@ -35,7 +35,7 @@ class Orders(msgspec.Struct, frozen=True):
         no = impossible(plan, self.ground)
         if no:
             raise StateConflict(f"this cannot be rolled out: {'; '.join(no)}")
-        lacks = missing(plan, self.ground)
+        lacks = await missing(plan, self.ground)
         if lacks and not override:
             raise StateConflict(
                 f"not ready to be rolled out: {'; '.join(lacks)}. Make it so, or give a"

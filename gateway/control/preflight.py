@@ -5,9 +5,10 @@ from typing import Final
 
 import msgspec
 
-from adapters.errors import AdapterError
+from adapters.errors import AdapterError, ManifestError
 from adapters.refs import AdapterRef
 from adapters.registry import Registry
+from gateway.control.verdicts import Verdicts, against, unreadable
 from gateway.fleet import Fleet
 from gateway.live import Live, Present
 from routing.decision import Query
@@ -26,6 +27,7 @@ class Ground(msgspec.Struct, frozen=True):
         live: what is in force.
         registry: where adapters lie.
         fleet: what is ready where.
+        verdicts: what the evals say.
         tenants: every tenant that there is.
         surfaces: every surface that there is.
         operators: everybody who may change things.
@@ -34,6 +36,7 @@ class Ground(msgspec.Struct, frozen=True):
     live: Live
     registry: Registry
     fleet: Fleet
+    verdicts: Verdicts
     tenants: tuple[str, ...]
     surfaces: tuple[str, ...]
     operators: tuple[str, ...] = ()
@@ -47,13 +50,18 @@ def ready(fleet: Fleet, target: Target) -> bool:
     return bool(alive) and (model is None or all(each.ready(model) for each in alive))
 
 
-def missing(plan: Plan, ground: Ground) -> tuple[str, ...]:
-    """Return what is missing, and can be done without for a reason that is given."""
-    return tuple(
+async def missing(plan: Plan, ground: Ground) -> tuple[str, ...]:
+    """Return what is missing, and can be done without for a reason that is given.
+
+    Raises:
+        StoreUnavailable: whether the candidate may ship cannot be read.
+    """
+    lacks = [
         said
         for target in (plan.candidate, plan.control)
         for said in _lacks(target, ground)
-    )
+    ]
+    return (*await _unproved(plan.candidate, ground), *lacks)
 
 
 def impossible(plan: Plan, ground: Ground) -> tuple[str, ...]:
@@ -86,16 +94,30 @@ def taken(plan: Plan, rollouts: Mapping[str, Rollout]) -> tuple[str, ...]:
     )
 
 
+async def _unproved(candidate: Target, ground: Ground) -> tuple[str, ...]:
+    """Say what the evals have against a candidate that is registered."""
+    if candidate.model is None:
+        return ()
+    try:
+        registered = ground.registry.get(AdapterRef.parse(candidate.model))
+    except AdapterError:
+        return ()  # which is said as what is missing
+    try:
+        verdict = await ground.verdicts.of(registered.digest)
+    except ManifestError as error:
+        return (unreadable(registered.ref, error),)
+    why = against(registered.ref, verdict)
+    return (why,) if why else ()
+
+
 def _lacks(target: Target, ground: Ground) -> Iterable[str]:
     if target.model is None:
         return
     try:
-        registered = ground.registry.get(AdapterRef.parse(target.model))
+        ground.registry.get(AdapterRef.parse(target.model))
     except AdapterError as error:
         yield str(error)
         return
-    if not registered.manifest.metrics:
-        yield f"{target.model} has no evals: its manifest measures nothing"
     if target.model not in ground.live.present.mounted:
         yield f"{target.model} is not mounted: wastegate adapter mount {target.model}"
     elif not ready(ground.fleet, target):

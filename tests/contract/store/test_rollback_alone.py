@@ -22,6 +22,7 @@ from tests.contract.store.redis_server import RedisServer
 from tests.stack import ADMIN_KEY, Stack, configuration, running
 from tests.unit.adapters.making import run, write_adapter
 from tests.unit.gateway.test_assist import GOOD
+from tests.verdicts import vouched
 
 pytestmark = pytest.mark.redis
 
@@ -154,7 +155,8 @@ async def test_a_version_that_is_rolled_back_gives_way_to_the_one_before(
         "PUT", "flags/GENERATOR", whole, if_match=flag.headers["ETag"]
     )
     assert put.status == 200, put.body
-    body = {"plan": plan, "override": "a test", "why": "?"}
+    await vouched(stack, ref=REF)
+    body = {"plan": plan, "why": "?"}
     made = await stack.admin("POST", "rollouts", body)
     assert made.status == 201, made.body
     id_ = made.json["id"]

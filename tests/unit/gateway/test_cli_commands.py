@@ -172,7 +172,7 @@ def test_a_kill_has_a_name_unless_it_is_global(
 
 def test_adapters_are_listed_with_their_states(run: Run) -> None:
     _, out, _ = run("adapter", "list")
-    for part in ("tune@v1", "lora", "mounted", "ready", "e:1"):
+    for part in ("tune@v1", "lora", "mounted", "inconclusive", "ready", "e:1"):
         assert part in out
 
 
@@ -306,6 +306,7 @@ COMMANDS = [
     ["adapter", "unmount"],
     ["adapter", "card"],
     ["adapter", "add"],
+    ["adapter", "verdict"],
     ["resolve"],
     ["audit"],
     ["flag", "export"],

@@ -16,6 +16,7 @@ from routing.rollout import Plan
 from tests.stack import ADMIN_KEY, Stack
 from tests.unit.gateway.conftest import LORA, Commands as Run
 from tests.unit.gateway.test_rollouts import PLAN, STAYING, UNITS, stack, until
+from tests.verdicts import vouched
 
 CANDIDATE = f"lora={LORA}"
 __all__ = ["stack"]  # a fixture
@@ -26,7 +27,8 @@ def run(commands: Run) -> Run:
     return partial(commands, "rollout")
 
 
-async def begun(run: Run, tmp_path: Path, **fields: Any) -> str:
+async def begun(run: Run, stack: Stack, tmp_path: Path, **fields: Any) -> str:
+    await vouched(stack)
     path = tmp_path / "plan.json"
     path.write_text(json.dumps(PLAN | fields))
     code, out, err = await run("start", "--plan", str(path), "--json", "--why", "r17")
@@ -37,7 +39,7 @@ async def begun(run: Run, tmp_path: Path, **fields: Any) -> str:
 async def test_a_rollout_is_started_watched_and_ended(
     run: Run, stack: Stack, tmp_path: Path
 ) -> None:
-    id_ = await begun(run, tmp_path, steps=STAYING)
+    id_ = await begun(run, stack, tmp_path, steps=STAYING)
     await until(stack, id_, lambda each: each["phase"] == "canary")
     for _ in range(3):
         await stack.assist(conversation=next(UNITS))
@@ -62,7 +64,7 @@ async def test_a_rollout_is_started_watched_and_ended(
 async def test_records_are_judged_again_to_the_same_with_and_without_a_gateway(
     run: Run, stack: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    id_ = await begun(run, tmp_path)
+    id_ = await begun(run, stack, tmp_path)
     await until(stack, id_, lambda each: each["phase"] == "promoted")
     code, out, _ = await run("replay", id_)
     assert (code, "promoted: the same" in out) == (0, True)

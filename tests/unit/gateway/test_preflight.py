@@ -1,11 +1,16 @@
 """What a rollout is refused for, told all at once."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from adapters.refs import AdapterRef
 from adapters.registry import Registry
+from gateway.control.changes import Changes, Who
+from gateway.control.documents import Refresher
 from gateway.control.preflight import MOST_SAID, Ground, impossible, missing, ready
+from gateway.control.verdicts import Verdicts
 from gateway.engine.fake import FakeVllm
 from gateway.engine.port import Timeouts
 from gateway.engine.vllm import VllmReplica
@@ -14,17 +19,28 @@ from gateway.live import Live, Present
 from routing.flags import FlagDocument
 from routing.rollout import Plan, Rollout
 from routing.rules import Kill, RolloutRule, Target
+from routing.stores.sqlite import SqliteStore
 from tests.unit.adapters.making import run, tensors, write_adapter
+from tests.verdicts import BASE, FAILED, verdict
 
 V1, V2 = Target("lora", "acme-x@v1"), Target("lora", "acme-x@v2")
+REFUSAL = "refusal: 81 % of at least 99 %, n = 650"
 TENANTS = tuple(f"tenant-{number}" for number in range(8))
 
 
 def ground(where: Path, present: Present, fleet: Fleet) -> Ground:
+    live, store = Live(present), SqliteStore(where / "state.db")
+    changes = Changes(
+        store,
+        live,
+        Refresher(store, live, present),
+        lambda: datetime(2026, 11, 27, tzinfo=UTC),
+    )
     return Ground(
-        live=Live(present),
+        live=live,
         registry=Registry(where / "adapters"),
         fleet=fleet,
+        verdicts=Verdicts(store, changes, BASE),
         tenants=TENANTS,
         surfaces=("assist", "email"),
     )
@@ -36,24 +52,36 @@ def fleet(fake_vllm: FakeVllm) -> Fleet:
     return Fleet([replica], base_name="base", max_in_flight=8)
 
 
-def test_an_adapter_that_is_not_registered_is_missing_and_nothing_else_is_said(
+async def test_an_adapter_that_is_not_registered_is_missing_and_nothing_else_is_said(
     tmp_path: Path, fleet: Fleet
 ) -> None:
-    (said,) = missing(Plan(V1), ground(tmp_path, Present(FlagDocument()), fleet))
+    (said,) = await missing(Plan(V1), ground(tmp_path, Present(FlagDocument()), fleet))
     assert "acme-x@v1" in said
 
 
-def test_an_adapter_without_evals_that_is_not_mounted_misses_both(
+async def test_a_candidate_misses_its_verdict_and_its_mount_and_a_control_its_mount(
     tmp_path: Path, fleet: Fleet
 ) -> None:
-    source = tmp_path / "made"
-    write_adapter(source, given=tensors(), facts=run("acme-x@v1", metrics={}))
-    Registry(tmp_path / "adapters").add(source)
-    said = missing(Plan(V1), ground(tmp_path, Present(FlagDocument()), fleet))
-    assert said == (
-        "acme-x@v1 has no evals: its manifest measures nothing",
-        "acme-x@v1 is not mounted: wastegate adapter mount acme-x@v1",
+    registry = Registry(tmp_path / "adapters")
+    for number, ref in enumerate(("acme-x@v1", "acme-x@v2")):
+        source = tmp_path / f"made-{number}"
+        write_adapter(source, given=tensors(), facts=run(ref, metrics={}))
+        registry.add(source)
+    on = ground(tmp_path, Present(FlagDocument()), fleet)
+    mount = "acme-x@v{0} is not mounted: wastegate adapter mount acme-x@v{0}"
+    none, *rest = await missing(Plan(V2, V1), on)
+    assert none.startswith("acme-x@v2 has no verdict of the evals: `python -m evals")
+    assert rest == [mount.format(2), mount.format(1)]
+    registered = registry.get(AdapterRef("acme-x@v2"))
+    failed = verdict("acme-x@v2", registered.digest, FAILED)
+    await on.verdicts.file(failed, registered, Who("alice"))
+    assert await missing(Plan(V2, V1), on) == (
+        f"acme-x@v2 may not ship: the evals say fail ({REFUSAL})",
+        *rest,
     )
+    passed = verdict("acme-x@v2", registered.digest)
+    await on.verdicts.file(passed, registered, Who("alice"))
+    assert await missing(Plan(V2, V1), on) == tuple(rest)
 
 
 def test_without_a_live_replica_nothing_is_ready(fleet: Fleet) -> None:

@@ -18,6 +18,7 @@ from routing.judge import Record, replayed
 from tests.stack import READ_KEY, Reply, Stack, running
 from tests.unit.gateway.conftest import LORA, Configured
 from tests.unit.gateway.test_assist import GOOD
+from tests.verdicts import vouched
 
 BAD = "no JSON at all"
 WITHIN = 30.0
@@ -56,7 +57,9 @@ async def stack(
 
 
 async def start(stack: Stack, **fields: Any) -> str:
-    body = {"plan": PLAN | fields, "override": "a test", "why": "release 17"}
+    """Start one of an adapter that may ship."""
+    await vouched(stack)
+    body = {"plan": PLAN | fields, "why": "release 17"}
     reply = await stack.admin("POST", "rollouts", body)
     assert reply.status == 201, reply.body
     return reply.json["id"]

@@ -12,6 +12,7 @@ from tests.stack import ADMIN_KEY, Reply, Stack, running, sha256
 from tests.unit.gateway.conftest import Configured
 from tests.unit.gateway.test_assist import GOOD
 from tests.unit.gateway.test_rollouts import PLAN, STAYING, shown, start, until
+from tests.verdicts import vouched
 
 BOB = "bobs-key"
 KEYS = f"""
@@ -65,7 +66,8 @@ async def test_a_promoter_who_is_nobody_is_refused(stack: Stack) -> None:
 async def test_of_two_who_start_in_one_scope_at_once_one_is_told_of_the_other(
     stack: Stack,
 ) -> None:
-    body = {"plan": PLAN, "override": "a test", "why": "release 17"}
+    await vouched(stack)
+    body = {"plan": PLAN, "why": "release 17"}
     replies = await asyncio.gather(
         stack.admin("POST", "rollouts", body),
         stack.admin("POST", "rollouts", body, key=BOB),

@@ -111,6 +111,7 @@ class Control:
             "desired": "mounted",
             "bound_to": ["lora"],
             "replicas": [replica],
+            "verdict": "inconclusive",
         }
         lost: dict[str, Any] = {
             "ref": "lost@v1",
