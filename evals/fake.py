@@ -59,7 +59,7 @@ def failed(status: int, code: str, **more: object) -> Reply:
 
 
 class FakeGateway:
-    """Both planes as one ASGI application; `asked` and `changes` say what happened."""
+    """Both planes as one ASGI application; `asked`, `changes` and `filed` say what happened."""
 
     def __init__(self, behaviour: Behaviour) -> None:
         self.behaviour = behaviour
@@ -67,6 +67,7 @@ class FakeGateway:
         self.ready = True
         self.asked: list[tuple[str, str]] = []
         self.changes: list[str] = []
+        self.filed: list[dict[str, Any]] = []
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request; lifespan is not spoken."""
@@ -74,6 +75,8 @@ class FakeGateway:
         more = True
         while more:
             message = await receive()
+            if message["type"] == "http.disconnect":
+                return
             body += message.get("body", b"")
             more = message.get("more_body", False)
         path: str = scope["path"]
@@ -84,6 +87,9 @@ class FakeGateway:
             request = msgspec.json.decode(body)
             conversation = request["metadata"]["conversation_id"]
             reply = _as_chat(self._answer(conversation, constrained=True))
+        elif path.endswith("/verdict"):
+            self.filed.append(msgspec.json.decode(body))
+            reply = Reply(200, {})
         elif path.startswith("/admin/v1/overrides/"):
             reply = self._override(scope["method"], path.rpartition("/")[2], body)
         else:

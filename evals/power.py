@@ -4,7 +4,7 @@ from typing import Final
 
 from evals import statistics
 
-MOST: Final = 1_000_000
+MOST: Final = 100_000
 """Samples beyond which nobody would ask."""
 
 NEARER: Final = 0.8

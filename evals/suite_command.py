@@ -104,7 +104,8 @@ def _plan(options: argparse.Namespace) -> Plan:
     if options.suites:
         asked = tuple(sample for sample in asked if sample.task in tasks)
     if not asked:
-        raise SetupError("no sample is left; the suites' tasks are " + ", ".join(tasks))
+        named = ", ".join(sorted(tasks))
+        raise SetupError(f"no sample is left; the suites' tasks are {named}")
     return Plan(
         samples=asked,
         gates=gate_file,

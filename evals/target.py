@@ -11,6 +11,7 @@ from typing import Final, TypeVar
 import httpx
 import msgspec
 
+from adapters.verdict import EvalVerdict, encode
 from evals import wire
 from evals.answers import Answer, Params, Subject
 from evals.environment import Access
@@ -128,6 +129,18 @@ class Target:
     async def replicas(self) -> int:
         """How many engines stand behind the gateway."""
         return len((await self._read("/admin/v1/replicas", _Replicas)).replicas)
+
+    async def put_verdict(self, verdict: EvalVerdict, why: str) -> None:
+        """File a verdict, in the place of the one before; `why` is for the audit log.
+
+        Raises:
+            TargetError: with the gateway's own words, such as that the adapter there is
+                of other bytes.
+        """
+        fields = msgspec.json.decode(encode(verdict), type=dict[str, object])
+        content = msgspec.json.encode({**fields, "why": why})
+        path = f"/admin/v1/adapters/{verdict.ref}/verdict"
+        _require_ok(await _send(self._admin, "PUT", path, content))
 
     async def _read(
         self, path: str, kind: type[T], query: dict[str, str] | None = None
