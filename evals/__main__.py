@@ -1,7 +1,7 @@
 """`python -m evals`: may this tune ship?
 
-Exit codes: 0 done, or every gate passed; 1 a gate failed, or the run did; 2 bad usage or
-set-up; 3 inconclusive; 130 interrupted.
+Exit codes: 0 done, or every gate passed; 1 a gate failed, or samples are not held out;
+2 bad usage or set-up; 3 inconclusive; 4 the run failed; 130 interrupted.
 """
 
 import argparse
@@ -15,6 +15,7 @@ from rich.console import Console
 from evals import data_command, report_command, suite_command
 from evals.errors import EvalError, SetupError
 
+FAILED: Final = 4
 INTERRUPTED: Final = 130
 
 Run = Callable[[argparse.Namespace, Console], int]
@@ -32,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     except EvalError as error:
         console.print(f"evals: {error}", markup=False, highlight=False)
-        return 1
+        return FAILED
     except (KeyboardInterrupt, asyncio.CancelledError):
         console.print("interrupted; the same command goes on where it stopped")
         return INTERRUPTED
@@ -45,8 +46,8 @@ def _parser() -> argparse.ArgumentParser:
         " adapters may ship. Its addresses and keys come from WASTEGATE_URL,"
         " WASTEGATE_ADMIN_URL, WASTEGATE_KEY and WASTEGATE_ADMIN_KEY, or from"
         " var/local.env.",
-        epilog="Exit codes: 0 done, or all gates passed; 1 failed; 2 bad usage;"
-        " 3 inconclusive; 130 interrupted.",
+        epilog="Exit codes: 0 done, or all gates passed; 1 a gate failed; 2 bad usage;"
+        " 3 inconclusive; 4 the run failed; 130 interrupted.",
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for name, what, command in (

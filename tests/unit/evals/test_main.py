@@ -170,7 +170,7 @@ def test_data_is_made_and_looked_at(
     assert main(["data", "--purge", "--out", str(made)]) == 2
 
 
-def test_a_failed_run_is_one_line_and_exit_1(
+def test_a_failed_run_is_one_line_and_an_exit_code_of_its_own(
     at_home: Callable[[str], list[str]],
     serve: Callable[[FakeGateway], str],
     capsys: pytest.CaptureFixture[str],
@@ -178,7 +178,7 @@ def test_a_failed_run_is_one_line_and_exit_1(
     busy = failed(429, "overloaded")
     reply = Reply(429, busy.body, {"retry-after": "0"})
     gateway = FakeGateway(lambda _conversation, _generator: reply)
-    assert main(at_home(serve(gateway))) == 1
+    assert main(at_home(serve(gateway))) == 4
     assert "run the same command again" in capsys.readouterr().err
     assert gateway.overrides == {}
 
