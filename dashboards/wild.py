@@ -2,8 +2,8 @@
 
 from typing import Final
 
-from dashboards.panels import Panel, Query, Row
 from dashboards.kinds import ADHERENCE
+from dashboards.panels import Panel, Query, Row
 from dashboards.watch_rules import DRIFT, SILENT
 
 _SURFACE: Final = 'surface=~"$surface"'
