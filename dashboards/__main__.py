@@ -16,6 +16,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         Site(
             gateways=tuple(options.gateway or default.gateways),
             engines=tuple(options.engine or default.engines),
+            watches=tuple(options.watch),
             prometheus_url=options.prometheus_url,
             dashboards_path=options.dashboards_path,
             ttft_p95=options.ttft_p95,
@@ -72,6 +73,13 @@ def _parser() -> argparse.ArgumentParser:
         action="append",
         metavar="HOST:PORT",
         help=f"vLLM to scrape, may be repeated (default: {default.engines[0]})",
+    )
+    parser.add_argument(
+        "--watch",
+        action="append",
+        default=[],
+        metavar="HOST:PORT",
+        help="`python -m evals watch --listen` to scrape, may be repeated",
     )
     parser.add_argument(
         "--prometheus-url",

@@ -2,8 +2,9 @@
 
 from typing import Final
 
+from dashboards.kinds import ADHERENCE
 from dashboards.panels import Panel, Query, Row
-from dashboards.rules import ADHERENCE, REPAIRED
+from dashboards.rules import REPAIRED
 
 _RATE: Final = "[$__rate_interval]"
 _SURFACE: Final = 'surface=~"$surface"'

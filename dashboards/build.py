@@ -15,6 +15,8 @@ class Site(msgspec.Struct, frozen=True):
     """Control planes that Prometheus scrapes, each `host:port`."""
     engines: tuple[str, ...] = ("127.0.0.1:8000",)
     """vLLM servers that Prometheus scrapes, each `host:port`."""
+    watches: tuple[str, ...] = ()
+    """Where `python -m evals watch` listens, each `host:port`."""
     prometheus_url: str = "http://127.0.0.1:9090"
     """Where Grafana reaches Prometheus."""
     dashboards_path: str = "/etc/wastegate/grafana/dashboards"
@@ -31,7 +33,7 @@ def files(site: Site) -> dict[str, str]:
     )
     return {
         "prometheus/prometheus.yml": prometheus.scrape_config(
-            gateways=site.gateways, engines=site.engines
+            gateways=site.gateways, engines=site.engines, watches=site.watches
         ),
         "prometheus/rules.yml": prometheus.rule_file(
             rules.groups(ttft_p95=site.ttft_p95)

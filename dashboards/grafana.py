@@ -7,7 +7,7 @@ to this code.
 import json
 from typing import Final
 
-from dashboards import answers, traffic
+from dashboards import answers, traffic, wild
 from dashboards.panels import DATASOURCE, Json, layout
 
 UID: Final = "wastegate"
@@ -31,7 +31,7 @@ def dashboard() -> Json:
         "graphTooltip": 1,
         "annotations": {"list": [_flag_changes()]},
         "templating": {"list": _variables()},
-        "panels": layout((*answers.rows(), *traffic.rows())),
+        "panels": layout((*answers.rows(), *traffic.rows(), *wild.rows())),
     }
 
 

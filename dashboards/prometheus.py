@@ -6,18 +6,27 @@ and expressions are literal blocks, which people read.
 
 import json
 import textwrap
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
-from dashboards.rules import Alert, Group, Record
+from dashboards.kinds import Alert, Group, Record
 
 
-def scrape_config(*, gateways: Iterable[str], engines: Iterable[str]) -> str:
+def scrape_config(
+    *, gateways: Iterable[str], engines: Iterable[str], watches: Sequence[str] = ()
+) -> str:
     """`prometheus.yml`.
 
     Args:
         gateways: control planes to scrape, each `host:port`.
         engines: vLLM servers to scrape, each `host:port`.
+        watches: `python -m evals watch --listen` to scrape, each `host:port`.
     """
+    # Without a watch there is no job: one that is always down would be an alert.
+    watch = f"""\
+  - job_name: wastegate-watch
+    static_configs:
+      - targets: {json.dumps(list(watches))}
+"""
     return f"""\
 global:
   scrape_interval: 10s
@@ -32,7 +41,7 @@ scrape_configs:
   - job_name: vllm
     static_configs:
       - targets: {json.dumps(list(engines))}
-"""
+{watch if watches else ""}"""
 
 
 def rule_file(groups: Iterable[Group]) -> str:

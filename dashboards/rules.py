@@ -8,41 +8,13 @@ the alert on adherence reads the upper end of an interval, not the share itself.
 
 from typing import Final
 
-import msgspec
+from dashboards import watch_rules
+from dashboards.kinds import ADHERENCE, MIN_OUTPUTS, Alert, Group, Record
 
 ROUTE: Final = "surface, generator, model, mode"
 FAILED: Final = 'verdict=~"invalid|truncated"'
-MIN_OUTPUTS: Final = 100
-"""Outputs in an hour below which no alert speaks about shares."""
-ADHERENCE: Final = 0.99
 REPAIRED: Final = 0.03
 UPSTREAM_ERRORS: Final = 0.05
-
-
-class Record(msgspec.Struct, frozen=True):
-    """A recording rule; `why` becomes a comment above it."""
-
-    record: str
-    expr: str
-    why: str
-
-
-class Alert(msgspec.Struct, frozen=True):
-    """An alerting rule. `severity`: page wakes somebody, ticket waits for the day."""
-
-    alert: str
-    expr: str
-    lasts: str
-    severity: str
-    summary: str
-    description: str
-
-
-class Group(msgspec.Struct, frozen=True):
-    """Rules that are evaluated one after the other, so that later ones see earlier."""
-
-    name: str
-    rules: tuple[Record | Alert, ...]
 
 
 def groups(*, ttft_p95: float) -> tuple[Group, ...]:
@@ -59,6 +31,7 @@ def groups(*, ttft_p95: float) -> tuple[Group, ...]:
         Group("wastegate-latency", (*_latency(), _slow(ttft_p95))),
         Group("wastegate-serving-alerts", _serving_alerts()),
         Group("wastegate-replica-alerts", _replica_alerts()),
+        Group("wastegate-watch-alerts", watch_rules.alerts()),
     )
 
 

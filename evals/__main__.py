@@ -12,7 +12,14 @@ from typing import Final
 
 from rich.console import Console
 
-from evals import data_command, report_command, suite_command
+from evals import (
+    data_command,
+    drift_command,
+    perf_command,
+    report_command,
+    suite_command,
+    watch_command,
+)
 from evals.errors import EvalError, SetupError
 
 FAILED: Final = 4
@@ -62,6 +69,9 @@ def _parser() -> argparse.ArgumentParser:
             data_command,
         ),
         ("report", "make the reports of a run again", report_command),
+        ("perf", "load a generator, and measure its times and cost", perf_command),
+        ("drift", "compare two windows of outputs, or two versions", drift_command),
+        ("watch", "score what production has kept, again and again", watch_command),
     ):
         each = commands.add_parser(name, help=what, description=command.__doc__)
         command.arguments(each)

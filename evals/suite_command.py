@@ -24,6 +24,7 @@ from evals.answers import Params
 from evals.environment import access
 from evals.errors import SetupError
 from evals.gates import GateFile
+from evals.machine import machine
 from evals.opinions import Judge
 from evals.options import positive, share
 from evals.progress import shown
@@ -77,7 +78,7 @@ def run(options: argparse.Namespace, console: Console) -> int:
         shlex.join(("python", "-m", "evals", *sys.argv[1:])),
         made.date().isoformat(),
         options.engine,
-        _machine(),
+        machine(),
     )
     schema = _schema(options.schema)
     result = asyncio.run(_ask(plan, origin, schema, console))
@@ -206,16 +207,6 @@ def _moment(given: str | None) -> dt.datetime:
         return dt.datetime.fromisoformat(given).replace(tzinfo=dt.UTC)
     except ValueError as error:
         raise SetupError(f"--date: {error}; 2026-11-28 is right") from error
-
-
-def _machine() -> str:
-    """The processor's name and how many cores this process may use."""
-    cores = len(os.sched_getaffinity(0))
-    cpuinfo = Path("/proc/cpuinfo")
-    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
-    names = [line.partition(":")[2] for line in lines if line.startswith("model name")]
-    name = " ".join(names[0].split()) if names else "unknown processor"
-    return f"{name}, {cores} cores"
 
 
 def _exit(result: SuiteResult) -> int:

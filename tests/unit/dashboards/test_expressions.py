@@ -1,4 +1,4 @@
-"""Every expression is checked against the metrics that the gateway really exports.
+"""Every expression is checked against the metrics that gateway and watch really export.
 
 Labels are inferred through each expression as Prometheus would carry them, from the
 exported series upwards: a matcher, a grouping or a legend that names a label which is
@@ -13,12 +13,15 @@ import promql_parser
 import pytest
 
 from dashboards.grafana import dashboard
-from dashboards.rules import Alert, Record, groups
+from dashboards.kinds import Alert, Record
+from dashboards.rules import groups
+from evals.exposition import families
 from gateway.telemetry.exposition import new_registry
 from gateway.telemetry.prometheus import PrometheusSink
 from gateway.telemetry.record import MODES, OUTCOMES, VERDICTS, RequestFinished
 from gateway.telemetry.shadow import ShadowCounter
 from gateway.telemetry.state import RolloutSeen, StateGauges
+from tests.unit.dashboards.watched import looked
 
 Labels = frozenset[str]
 Known = dict[str, Labels]
@@ -41,7 +44,7 @@ ROLLOUT = RolloutSeen(
 
 
 def exported() -> Known:
-    """Each series that a gateway exports after one request, with its labels."""
+    """Each series of a gateway after one request, and of the watch, with its labels."""
     registry = new_registry()
     sink = PrometheusSink(registry, tenants=["t"], surfaces=["s"], models=["m@v1"])
     sink(
@@ -75,6 +78,9 @@ def exported() -> Known:
     for family in registry.collect():
         for sample in family.samples:
             known[sample.name] = TARGET | frozenset(sample.labels)
+    for watched in families(looked(0)):
+        for labels, _value in watched.samples:
+            known[watched.name] = TARGET | frozenset(labels)
     return known
 
 
@@ -198,7 +204,9 @@ def test_the_dashboards_own_queries_ask_for_series_that_exist() -> None:
         inferred(annotation["expr"], KNOWN)
 
 
-def test_every_metric_of_the_gateway_is_on_the_dashboard_or_in_a_rule() -> None:
+def test_every_metric_of_the_gateway_and_the_watch_is_on_the_dashboard_or_in_a_rule() -> (
+    None
+):
     exprs = [rule.expr for rule in rules()]
     exprs += [target["expr"] for panel in panels() for target in panel["targets"]]
     asked = set(re.findall(r"\bwastegate_\w+", " ".join(exprs)))

@@ -12,7 +12,10 @@ import yaml
 from dashboards.__main__ import main
 from dashboards.build import Site, files
 from dashboards.grafana import dashboard
-from dashboards.rules import Alert, Record, groups
+from dashboards.kinds import ADHERENCE, Alert, Record
+from dashboards.rules import groups
+from dashboards.watch_rules import SILENT
+from evals import gates, watch, watch_command
 
 HERE = Path(__file__).parent
 
@@ -86,6 +89,24 @@ def test_prometheus_scrapes_what_the_site_names() -> None:
     jobs = loaded("prometheus/prometheus.yml", site)["scrape_configs"]
     targets = {job["job_name"]: job["static_configs"][0]["targets"] for job in jobs}
     assert targets == {"wastegate": ["a:1", "b:2"], "vllm": ["c:3"]}
+
+
+def test_a_watch_is_scraped_where_there_is_one(tmp_path: Path) -> None:
+    options = ["--watch=w:9109", "--watch=x:9109", f"--out={tmp_path}"]
+    assert main(options) == 0
+    text = (tmp_path / "prometheus/prometheus.yml").read_text()
+    jobs = yaml.safe_load(text)["scrape_configs"]
+    (watch,) = [job for job in jobs if job["job_name"] == "wastegate-watch"]
+    assert watch["static_configs"] == [{"targets": ["w:9109", "x:9109"]}]
+    promtool("check", "config", "prometheus.yml", where=tmp_path / "prometheus")
+    assert "wastegate-watch" not in files(Site())["prometheus/prometheus.yml"]
+
+
+def test_the_alert_in_the_wild_demands_what_the_gates_do() -> None:
+    found = gates.load().gates["adherence"]
+    assert found.at_least == ADHERENCE
+    assert found.measure in watch.MEASURES
+    assert SILENT >= 2 * watch_command.LONGEST
 
 
 def test_a_slower_machine_gets_a_later_alert() -> None:

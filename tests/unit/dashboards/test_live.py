@@ -17,11 +17,13 @@ import pytest
 
 from dashboards.build import Site, files, write
 from dashboards.grafana import dashboard
+from evals import exposition
 from gateway.telemetry.exposition import new_registry, render
 from gateway.telemetry.prometheus import PrometheusSink
 from gateway.telemetry.record import RequestFinished
 from gateway.telemetry.shadow import ShadowCounter
 from gateway.telemetry.state import RolloutSeen, StateGauges
+from tests.unit.dashboards.watched import looked
 
 DEADLINE = 60.0
 """Seconds; it takes about five, and the machine may be busy."""
@@ -141,10 +143,13 @@ def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]
     program = shutil.which("prometheus")
     assert program, "prometheus is missing: install the Debian package prometheus"
     gateway, engine = serve(gateway_under_load()), serve(lambda: ENGINE)
+    seen = exposition.text(looked(1_800_000_000)).encode()
+    watch = serve(lambda: seen)
     out = tmp_path_factory.mktemp("prometheus")
     site = Site(
         gateways=(f"127.0.0.1:{gateway.server_port}",),
         engines=(f"127.0.0.1:{engine.server_port}",),
+        watches=(f"127.0.0.1:{watch.server_port}",),
     )
     texts = files(site)
     name = "prometheus/prometheus.yml"
@@ -173,7 +178,7 @@ def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]
         process.terminate()
         process.wait(DEADLINE)
         log.close()
-        for each in (gateway, engine):
+        for each in (gateway, engine, watch):
             each.shutdown()
             each.server_close()
 
@@ -189,8 +194,8 @@ def queries() -> list[str]:
     ]
 
 
-def test_both_targets_are_up(prometheus: Prometheus) -> None:
-    until(lambda: len(prometheus.result("up == 1")) == 2, "two targets are up")
+def test_all_targets_are_up(prometheus: Prometheus) -> None:
+    until(lambda: len(prometheus.result("up == 1")) == 3, "three targets are up")
 
 
 @pytest.mark.parametrize("expr", queries())
