@@ -1,72 +1,21 @@
 """The watch over kept outputs: what it scores, what it leaves out, what it raises."""
 
-import argparse
-import http.client
-import signal
-import threading
-import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 
 import msgspec
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
-from rich.console import Console
 
 from evals import exposition, recorded, watch_command
-from evals.errors import SetupError
 from evals.recorded import Group
 from evals.watch import LEAST, Kept, Look, Plan, Watch
 from structured import kept
-from structured.kept import Feedback, Output
-from structured.prompt import AssistInput, ContextItem
-from tests.unit.evals.outputs import drawing, output
+from structured.kept import Feedback
+from tests.unit.evals.kept_lines import drawn, line, wrote
 
-GIVEN = AssistInput("How much?", (ContextItem("kb-1", "It holds 1 litre of water."),))
 LORA = Group("assist", "lora", "behav@v1", "free")
 NOW = 1_800_000_000.0
-
-
-def line(number: int, **more: object) -> Output:
-    """A valid output, or what a test makes of it."""
-    said = {"status": "ok", "answer": "It holds 1 litre.", "citations": ["kb-1"]}
-    usual: dict[str, object] = {
-        "id": f"out_{number:06}",
-        "at": f"2026-11-28T00:{number // 60 % 60:02}:{number % 60:02}.000+00:00",
-        "request_id": "r",
-        "tenant": "acme",
-        "surface": "assist",
-        "generator": "lora",
-        "model": "behav@v1",
-        "mode": "free",
-        "schema": "ab" * 32,
-        "verdict": "valid",
-        "raw": msgspec.json.encode(said).decode(),
-        "repaired": said,
-        "refused": False,
-        "input": GIVEN,
-    }
-    return Output(**{**usual, **more})  # type: ignore[arg-type]  -- keyword arguments of a test
-
-
-def drawn(count: int, first: int = 0, **shift: object) -> list[Output]:
-    """Outputs that differ from each other."""
-    draw = drawing(first)
-    lines: list[Output] = []
-    for number in range(first, first + count):
-        made = output(draw, **shift)  # type: ignore[arg-type]  -- keyword arguments of a test
-        said: dict[str, object] = {
-            "status": made.status,
-            "answer": made.text,
-            "citations": [],
-        }
-        lines.append(line(number, verdict=made.verdict, repaired=said))
-    return lines
-
-
-def wrote(path: Path, lines: Iterable[Output | Feedback]) -> Path:
-    path.write_bytes(b"".join(map(kept.encode, lines)))
-    return path
 
 
 def look(
@@ -256,107 +205,3 @@ def test_the_metrics_are_what_prometheus_reads(tmp_path: Path) -> None:
     assert low.value == pytest.approx(0.05 ** (1 / LEAST))
     (at,) = families["wastegate_eval_last_run_timestamp_seconds"].samples
     assert at.value == NOW
-
-
-def options(*words: str) -> argparse.Namespace:
-    parser = argparse.ArgumentParser()
-    watch_command.arguments(parser)
-    return parser.parse_args(words)
-
-
-def test_the_textfile_is_replaced_whole(tmp_path: Path) -> None:
-    wrote(tmp_path / "kept-1.jsonl", [line(1)])
-    out = tmp_path / "out" / "wastegate.prom"
-    command = options(str(tmp_path), "--kept=all", "--once", f"--textfile={out}")
-    for _ in range(2):
-        assert watch_command.run(command, Console(stderr=True)) == 0
-        assert "wastegate_eval_samples" in out.read_text()
-        assert [path.name for path in out.parent.iterdir()] == [out.name]
-        assert out.stat().st_mode & 0o777 == 0o644
-
-
-def test_a_textfile_that_cannot_be_written_is_named(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("")
-    with pytest.raises(SetupError, match="name another file"):
-        exposition.write("", tmp_path / "file" / "x.prom")
-
-
-def test_how_much_is_kept_has_to_be_said(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit):
-        options("--once")
-    assert "--kept" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize(
-    "words",
-    [
-        ("--every=0",),
-        ("--every=7200",),
-        ("--every=5", "--once"),
-        ("--every=5", "--listen=nowhere"),
-        ("--every=5", "--listen=127.0.0.1:70000"),
-    ],
-)
-def test_what_makes_no_sense_is_bad_usage(words: tuple[str, ...]) -> None:
-    with pytest.raises(SystemExit):
-        options("--kept=all", *words)
-
-
-def until(condition: Callable[[], object]) -> None:
-    end = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.01)
-
-
-def get(port: int, path: str) -> tuple[int, str]:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
-    try:
-        connection.request("GET", path)
-        response = connection.getresponse()
-        return response.status, response.read().decode()
-    finally:
-        connection.close()
-
-
-def test_metrics_are_served_until_the_end() -> None:
-    board = exposition.Board()
-    board.content = b"x 1\n"
-    with exposition.serving(board, "127.0.0.1", 0) as port:
-        assert get(port, "/metrics") == (200, "x 1\n")
-        assert get(port, "/")[0] == 404
-        with (
-            pytest.raises(SetupError, match="see --listen"),
-            exposition.serving(board, "127.0.0.1", port),
-        ):
-            pass
-    with pytest.raises(OSError, match="refused"):
-        get(port, "/metrics")
-
-
-def test_it_looks_again_and_again_until_a_sigterm(tmp_path: Path) -> None:
-    wrote(tmp_path / "kept-1.jsonl", [line(1)])
-    out = tmp_path / "w.prom"
-
-    def growing() -> None:
-        until(out.exists)
-        wrote(tmp_path / "kept-2.jsonl", [line(2)])
-        until(lambda: 'mode="free"} 2.0' in out.read_text())
-        signal.raise_signal(signal.SIGTERM)
-
-    other = threading.Thread(target=growing)
-    before = signal.getsignal(signal.SIGTERM)
-    command = options(
-        str(tmp_path), "--kept=all", "--every=0.02", f"--textfile={out}",
-        "--listen=127.0.0.1:0",
-    )  # fmt: skip
-    other.start()
-    assert watch_command.run(command, Console(stderr=True)) == 0
-    other.join()
-    assert signal.getsignal(signal.SIGTERM) is before
-
-
-def test_listening_once_makes_no_sense() -> None:
-    command = options("--kept=all", "--once", "--listen=127.0.0.1:9109")
-    with pytest.raises(SetupError, match="goes with --every"):
-        watch_command.run(command, Console(stderr=True))
