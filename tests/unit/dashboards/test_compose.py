@@ -1,5 +1,6 @@
 """docker-compose.yml: what must hold of it, read without an engine."""
 
+import argparse
 import json
 import re
 import tomllib
@@ -11,6 +12,7 @@ import pytest
 import yaml
 
 from dashboards.__main__ import main
+from evals.watch_command import arguments
 from gateway.configuration import load
 
 ROOT = Path(__file__).parents[3]
@@ -52,7 +54,7 @@ def test_a_misspelt_key_would_be_noticed() -> None:
 
 
 def test_the_services_are_the_stack() -> None:
-    assert LASTING == ["gateway", "grafana", "prometheus", "redis", "vllm"]
+    assert LASTING == ["gateway", "grafana", "prometheus", "redis", "vllm", "watch"]
 
 
 @each(sorted(SERVICES))
@@ -171,12 +173,29 @@ def test_vllm_reads_adapters_where_the_gateway_writes_them() -> None:
     assert f"--registry={path}" in SERVICES["prepare"]["command"]
 
 
-def test_what_is_kept_has_a_volume_that_only_the_gateway_sees() -> None:
+def test_what_is_kept_is_written_by_the_gateway_and_read_by_the_watch_alone() -> None:
     overlay = tomllib.loads((GATEWAY_IMAGE / "compose.toml").read_text())
     path = overlay["keep"]["directory"]
-    assert [name for name in SERVICES if "kept" in mounts(name)] == ["gateway"]
-    assert mounts("gateway")["kept"] == (path, "rw")
+    seen = {name: mounts(name)["kept"] for name in SERVICES if "kept" in mounts(name)}
+    assert seen == {"gateway": (path, "rw"), "watch": (path, "ro")}
     assert f"10001 {path}" in (GATEWAY_IMAGE / "Dockerfile").read_text()
+
+
+def test_the_watch_says_nothing_of_the_traffic_unless_it_is_told_what_is_kept() -> None:
+    watch = SERVICES["watch"]
+    assert watch["image"] == SERVICES["gateway"]["image"]
+    assert watch["user"] == SERVICES["gateway"]["user"]
+    assert watch["entrypoint"] == ["python", "-m", "evals", "watch"]
+    parser = argparse.ArgumentParser()
+    arguments(parser)
+    given = [
+        line.replace("${WASTEGATE_KEPT:-flawed}", "flawed") for line in watch["command"]
+    ]
+    options = parser.parse_args(given)
+    assert options.kept == "flawed"
+    assert [str(path) for path in options.where] == [mounts("watch")["kept"][0]]
+    assert f"--watch=watch:{options.listen[1]}" in SERVICES["prepare"]["command"]
+    assert set(watch["networks"]) <= set(SERVICES["prometheus"]["networks"])
 
 
 def test_only_the_trainer_and_prepare_may_write_models() -> None:
@@ -254,7 +273,11 @@ def test_prepare_generates_what_prometheus_and_grafana_read(tmp_path: Path) -> N
         job["job_name"]: job["static_configs"][0]["targets"]
         for job in jobs["scrape_configs"]
     }
-    assert targets == {"wastegate": ["gateway:8081"], "vllm": ["vllm:8000"]}
+    assert targets == {
+        "wastegate": ["gateway:8081"],
+        "vllm": ["vllm:8000"],
+        "wastegate-watch": ["watch:9109"],
+    }
     below = "/etc/wastegate/"
     config = SERVICES["prometheus"]["command"][0].removeprefix("--config.file=")
     assert (tmp_path / config.removeprefix(below)).is_file()
@@ -283,7 +306,7 @@ def test_the_gateways_image_is_pinned_and_not_roots() -> None:
     assert any(line.startswith("HEALTHCHECK ") for line in dockerfile())
 
 
-def test_the_gateways_image_holds_the_gateways_packages_only() -> None:
+def test_the_gateways_image_holds_what_the_gateway_and_the_watch_need_only() -> None:
     copied = {
         source
         for line in dockerfile()
@@ -292,7 +315,8 @@ def test_the_gateways_image_holds_the_gateways_packages_only() -> None:
         if not source.startswith("--")
     }
     packages = {path for path in copied if (ROOT / path / "__init__.py").is_file()}
-    assert packages == {"gateway", "routing", "adapters", "structured", "dashboards"}
+    gateway = {"gateway", "routing", "adapters", "structured", "dashboards"}
+    assert packages == gateway | {"evals"}
     for source in copied:
         assert (ROOT / source).exists(), f"{source} is copied and not there"
     let_in = (GATEWAY_IMAGE / "Dockerfile.dockerignore").read_text().splitlines()
