@@ -13,14 +13,15 @@ from random import Random  # noqa: TID251 - simulates data; nobody is bucketed b
 from typing import Final, NamedTuple
 
 from evals import clustered, gates, power, ratio
+from evals.data.generate import MAKERS
 
 OUT: Final = Path("docs/eval-gates.md")
 CONFIDENCE: Final = 0.95
 DRAWS: Final = 4_000
 """Simulated data sets for each row; the error of 95 % is then 0.35 points."""
 RATIO_DRAWS: Final = 1_000
-SAMPLES: Final = {"adherence": 1370, "refusal": 650}
-"""Documents of the gates at 99 % in the suite."""
+DEMAND: Final = 0.99
+"""The demand of the gates whose error and power are shown."""
 
 
 class Kind(NamedTuple):
@@ -100,11 +101,13 @@ def _exact() -> Iterator[str]:
     yield ""
     yield "| gate | n | may fail | true 97 % | true 98.9 % | true 99.8 % |"
     yield "|---|--:|--:|--:|--:|--:|"
-    demand = gates.load().gates["refusal"].at_least or 0.0
-    for name, n in SAMPLES.items():
-        rates = (power.power(n, demand, CONFIDENCE, p) for p in (0.97, 0.989, 0.998))
+    for name, gate in gates.load().gates.items():
+        if gate.at_least != DEMAND:
+            continue
+        n = sum(MAKERS[task][1] for task in gate.tasks)
+        rates = (power.power(n, DEMAND, CONFIDENCE, p) for p in (0.97, 0.989, 0.998))
         shown = " | ".join(f"{rate * 100:.2g} %" for rate in rates)
-        yield f"| {name} | {n} | {power.allowed(n, demand, CONFIDENCE)} | {shown} |"
+        yield f"| {name} | {n} | {power.allowed(n, DEMAND, CONFIDENCE)} | {shown} |"
     yield ""
 
 
