@@ -19,6 +19,7 @@ from typing import Final
 
 import msgspec
 import pytest
+from hypothesis import settings
 
 from gateway.engine.fake import FakeVllm
 
@@ -27,6 +28,10 @@ ENGINE_PYTHON: Final = ROOT / ".venv-engine" / "bin" / "python"
 BASE: Final = ROOT / "var" / "models" / "smollm2-135m-instruct@1.0"
 READY_SECONDS: Final = 240.0
 STOP_SECONDS: Final = 20.0
+
+# Timings belong in benchmarks: a property holds on a busy machine as well.
+settings.register_profile("patient", settings(), deadline=None)
+settings.load_profile("patient")
 
 
 class RealVllm(msgspec.Struct, frozen=True):
