@@ -5,6 +5,7 @@ from typing import Final
 
 import msgspec
 
+from evals.figures import grid
 from evals.performance import MS, QUANTILES, TIMINGS, Level, Performance, Timing
 from evals.result import Origin
 from evals.statistics import Interval
@@ -44,7 +45,7 @@ def terminal(run: Performance) -> str:
     for level in run.levels:
         lines += [
             f"{level.subject.generator} ({level.subject.model}), {_head(level)}",
-            *_grid(_rows(level)),
+            *grid(_rows(level)),
             *_warnings(run, level),
             "",
         ]
@@ -65,7 +66,7 @@ def markdown(run: Performance, origin: Origin) -> str:
         ),
         f"Engine: {origin.engine}. Machine: {origin.machine}.",
         "",
-        *_grid(_overview(run)),
+        *grid(_overview(run)),
         "",
     ]
     for level in run.levels:
@@ -74,7 +75,7 @@ def markdown(run: Performance, origin: Origin) -> str:
             "",
             f"`{level.subject.model}`: {_head(level)}.",
             "",
-            *_grid(_rows(level)),
+            *grid(_rows(level)),
             "",
             *(f"- {line}" for line in _warnings(run, level)),
             "",
@@ -198,17 +199,3 @@ def _notes(run: Performance) -> Iterable[str]:
             f"{run.inputs} prompts for up to {most} requests a level: those that come"
             " again may find their prefix in the engine's cache"
         )
-
-
-def _grid(rows: Sequence[Sequence[str]]) -> Iterable[str]:
-    """A Markdown table whose columns line up in a terminal."""
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-
-    def line(cells: Sequence[str]) -> str:
-        padded = (c.ljust(w) for c, w in zip(cells, widths, strict=True))
-        return f"| {' | '.join(padded)} |"
-
-    yield line(rows[0])
-    yield f"|{'|'.join('-' * (width + 2) for width in widths)}|"
-    for row in rows[1:]:
-        yield line(row)
