@@ -30,7 +30,7 @@ class Gate(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     at_least: _Share | None = None
     at_most: _Share | None = None
     ratio: tuple[float, float] | None = None
-    """To the baseline, on samples that both did well."""
+    """To the baseline, on samples with valid answers of both."""
     by: By | None = None
     """It has to hold for each value of this field by itself."""
     why: str

@@ -172,7 +172,7 @@ def _spent(
             pairs.setdefault(sample.unit, []).append((spent[0], spent[1]))
     found = ratio.paired(pairs, confidence)
     if found is None:
-        return Evidence(0, says="no sample on which both did the task")
+        return Evidence(0, says="no sample has a valid answer of both")
     lost = _fewer_done(arm, baseline, both)
     good = max(found.above(within[0]), found.below(within[1]))
     harm = min(1.0, 3 * min(found.below(within[0]), found.above(within[1]), lost))
@@ -180,16 +180,16 @@ def _spent(
     if lost <= 1 - confidence:
         good, says = 1.0, "fewer tasks are done than by the baseline"
     elif found.low is None:
-        says = f"takes {ratio.LEAST} documents that differ, on which both did the task"
+        says = f"takes {ratio.LEAST} documents with valid answers of both, that differ"
     return Evidence(found.n, good, harm, found.value, found.low, found.high, says=says)
 
 
 def _tokens(arm: Arm, id_: str) -> float | None:
-    """What an answer took that was right and valid as it came."""
+    """What an answer took that was valid as it came."""
     answer = arm.answers[id_]
-    fine = answer.verdict in ("valid", "constrained")
-    done = arm.scores["success"].get(id_) == 1
-    return answer.completion_tokens if fine and done else None
+    return (
+        answer.completion_tokens if answer.verdict in ("valid", "constrained") else None
+    )
 
 
 def _fewer_done(arm: Arm, baseline: Arm, both: Iterable[Sample]) -> float:

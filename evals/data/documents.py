@@ -1,26 +1,26 @@
 """Documents: real texts as contexts, with answers that stand in them word for word."""
 
 from evals.data.draw import Draw, clean
-from evals.data.words import Documents, Passage, Question, read
+from evals.data.words import Documents, Passage, read
 from evals.samples import Expected, Provenance, Sample
 from structured.prompt import AssistInput
 
 
 def documents(draw: Draw, count: int) -> tuple[Sample, ...]:
-    """At most as many samples as there are questions, in the order of the file.
+    """At most as many samples as there are passages, in the order of the file.
 
-    Questions on one passage share its `document`. No date is given: the texts are
-    older than any training, and the base may well have read them.
+    One question a passage: a second one would be no second proof. No date is given:
+    the texts are older than any training, and the base may well have read them.
     """
-    asked = [(p, q) for p in read(Documents).passages for q in p.questions]
+    passages = read(Documents).passages[:count]
     return tuple(
-        _sample(draw, f"documents-{number:04d}", passage, question)
-        for number, (passage, question) in enumerate(asked[:count])
+        _sample(draw, f"documents-{number:04d}", passage)
+        for number, passage in enumerate(passages)
     )
 
 
-def _sample(draw: Draw, name: str, passage: Passage, question: Question) -> Sample:
-    source = read(Documents)
+def _sample(draw: Draw, name: str, passage: Passage) -> Sample:
+    source, question = read(Documents), passage.question
     place = source.passages.index(passage)
     origin = Provenance(
         source=f"{source.package} {source.version}, {passage.file}",

@@ -29,7 +29,7 @@ Maker = Callable[[Draw, int], tuple[Sample, ...]]
 MAKERS: Final[Mapping[str, tuple[Maker, int, int]]] = {
     # Task: maker, how many at full scale, how few at least.
     "grounding": (grounding, 250, 7),
-    "documents": (documents, 44, 2),
+    "documents": (documents, 36, 2),
     "doubt": (doubt, 130, 12),
     "refusal": (refusal, 650, 9),
     "lookalike": (lookalike, 300, 2),

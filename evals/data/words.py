@@ -192,7 +192,7 @@ class Passage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     file: str
     text: str
-    questions: tuple[Question, ...]
+    question: Question
 
 
 class Documents(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

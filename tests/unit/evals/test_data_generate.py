@@ -44,7 +44,7 @@ def test_there_are_as_many_samples_of_each_task_as_the_gates_need(
     counted = Counter(sample.task for sample in suite)
     assert counted == {
         "grounding": 250,
-        "documents": 44,
+        "documents": 36,
         "doubt": 130,
         "refusal": 650,
         "lookalike": 300,

@@ -170,7 +170,7 @@ def test_tokens_pass_within_the_demanded_ratio_alone(
         assert finding.verdict == verdict
 
 
-def test_tokens_are_compared_on_what_both_did_well(make_sample: Make) -> None:
+def test_tokens_are_compared_where_both_are_valid(make_sample: Make) -> None:
     found = judged(
         made(make_sample, 100),
         lambda i: answer("invalid" if i < 10 else "valid", tokens=80 + i % 3),

@@ -157,6 +157,16 @@ async def test_a_tune_without_fault_passes_every_gate(
     assert found.verdict == "pass"
 
 
+def test_gates_of_acceptance_criteria_have_one_sample_a_document(
+    samples: Mapping[str, Sample],
+) -> None:
+    """Else their bounds would be wider, and their power less than is printed."""
+    given = gates.load().gates
+    for name in ("adherence", "repair", "refusal", "citation"):
+        of = [s.document for s in samples.values() if s.task in given[name].tasks]
+        assert len(set(of)) == len(of) >= 124, name
+
+
 @pytest.mark.parametrize(
     ("fault", "by"),
     [
