@@ -8,16 +8,22 @@ gate may fail a good tune, so there the p-values are Holm's (1979): the chance t
 tune that meets every demand is failed by any is bounded as well.
 """
 
+import bisect
 import operator
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Final
 
 import msgspec
 
 from adapters.verdict import Word, overall
-from evals import clustered, power, ratio, statistics
+from evals import clustered, ratio, statistics
+from evals.clustered import Documents
 from evals.gates import Finding, Gate, GateFile
 from evals.result import Arm, Judged
 from evals.samples import Sample
+
+MOST: Final = 100_000
+"""Documents beyond which nobody would ask for more."""
 
 
 class Evidence(msgspec.Struct, frozen=True):
@@ -147,12 +153,30 @@ def _share(
     )
 
 
-def _needed(documents: clustered.Documents, demand: float, confidence: float) -> str:
+def _needed(documents: Documents, demand: float, confidence: float) -> str:
     if documents.share < demand:
         return f"seen {documents.share * 100:.3g} % of {demand * 100:.3g} %"
-    failures = round(documents.n * (1 - documents.share))
-    more = power.more_without_failure(failures, documents.n, demand, confidence)
+    more = more_needed(documents, demand, confidence)
     return "" if more is None else f"takes {more} more, if all of them are right"
+
+
+def more_needed(documents: Documents, demand: float, confidence: float) -> int | None:
+    """How many more documents would prove the demand if all of them were right.
+
+    None when it takes more than `MOST`.
+    """
+
+    def proves(more: int) -> bool:
+        means = (*documents.means, *(1.0,) * more)
+        grown = Documents(means, documents.single)
+        return clustered.against(grown, demand) <= 1 - confidence
+
+    most = 1
+    while not proves(most):
+        most *= 2
+        if most > MOST:
+            return None
+    return bisect.bisect_left(range(most), 1, key=proves)
 
 
 def _spent(

@@ -4,9 +4,6 @@ from typing import Final
 
 from evals import statistics
 
-MOST: Final = 100_000
-"""Samples beyond which nobody would ask."""
-
 NEARER: Final = 0.8
 """A tune that is worth shipping has gone this much of the way from the demand to
 perfection: 99.8 % where 99 % is asked. It is at such a one that power is printed."""
@@ -31,26 +28,3 @@ def power(n: int, demand: float, confidence: float, true: float) -> float:
     """How often a gate with n independent samples passes at a true share."""
     failures = allowed(n, demand, confidence)
     return 0.0 if failures < 0 else statistics.at_most(failures, n, 1 - true)
-
-
-def more_without_failure(
-    failures: int, n: int, demand: float, confidence: float
-) -> int | None:
-    """How many more samples would pass the gate if all of them were right.
-
-    None when it takes more than `MOST`.
-    """
-    if demand >= 1:
-        return None
-    low, high = n, max(n, 1)
-    while statistics.lower(high - failures, high, confidence) < demand:
-        low, high = high, high * 2
-        if high > MOST:
-            return None
-    while low < high:
-        middle = (low + high) // 2
-        if statistics.lower(middle - failures, middle, confidence) >= demand:
-            high = middle
-        else:
-            low = middle + 1
-    return high - n

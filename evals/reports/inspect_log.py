@@ -49,17 +49,18 @@ def logs(result: SuiteResult) -> dict[str, bytes]:
 
 
 def _log(number: int, column: Column, result: SuiteResult, begun: str) -> _Json:
-    asked = [sample for sample in result.samples if sample.id in column.arm.answers]
+    wanted = _wanted(column, result)
+    asked = [sample for sample in wanted if sample.id in column.arm.answers]
     model = _model(column)
     samples = [_sample(each, column, result) for each in asked]
     usage = _total([sample["output"]["usage"] for sample in samples])
     return {
         "version": VERSION,
-        "status": "success" if len(asked) == len(result.samples) else "cancelled",
+        "status": "success" if len(asked) == len(wanted) else "cancelled",
         "eval": _spec(column, result, begun),
         "plan": {"steps": [{"solver": "wastegate"}]},
         "results": {
-            "total_samples": len(result.samples),
+            "total_samples": len(wanted),
             "completed_samples": len(asked),
             "scores": [
                 _score(row, interval, column)
@@ -77,9 +78,33 @@ def _log(number: int, column: Column, result: SuiteResult, begun: str) -> _Json:
     }
 
 
+def _wanted(column: Column, result: SuiteResult) -> tuple[Sample, ...]:
+    """The samples that were to be put to an arm, asked or not.
+
+    The baseline is for the gates on ratios, so the suite asks it their tasks alone. Where
+    nothing was judged the gates are not known, and all samples count as wanted: a log
+    that claims too little is no false success.
+    """
+    tasks = {
+        task
+        for judged in result.judged
+        for finding in judged.findings
+        if finding.gate.ratio is not None
+        for task in finding.gate.tasks
+    }
+    if column.arm in result.arms or not tasks:
+        return result.samples
+    return tuple(
+        sample
+        for sample in result.samples
+        if sample.task in tasks or sample.id in column.arm.answers
+    )
+
+
 def _spec(column: Column, result: SuiteResult, begun: str) -> _Json:
     ident = _ident(result, column)
     names = [row.name for row in rows(result)]
+    wanted = _wanted(column, result)
     return {
         "eval_id": ident,
         "run_id": result.run,
@@ -89,8 +114,8 @@ def _spec(column: Column, result: SuiteResult, begun: str) -> _Json:
         "task_version": result.samples_digest,
         "dataset": {
             "name": f"samples {result.samples_digest}",
-            "samples": len(result.samples),
-            "sample_ids": [sample.id for sample in result.samples],
+            "samples": len(wanted),
+            "sample_ids": [sample.id for sample in wanted],
             "shuffled": False,
         },
         "model": _model(column),

@@ -7,11 +7,12 @@ import msgspec
 import pytest
 from hypothesis import given, strategies as st
 
-from evals import gates
+from evals import clustered, gates
 from evals.answers import Answer, Subject
+from evals.clustered import Documents
 from evals.errors import SetupError
 from evals.gates import Gate, GateFile
-from evals.judging import holm, judge
+from evals.judging import holm, judge, more_needed
 from evals.result import Arm, Judged
 from evals.samples import Sample
 from evals.suite import scored
@@ -82,6 +83,32 @@ def test_an_open_gate_says_how_many_more_it_takes(make_sample: Make) -> None:
         made(make_sample, 200), lambda i: answer("valid"), adherence=LEAST_99
     )
     assert found.findings[0].says == "takes 99 more, if all of them are right"
+
+
+@pytest.mark.parametrize(
+    ("failures", "n", "more"), [(0, 100, 199), (1, 299, 174), (0, 299, 0)]
+)
+def test_how_many_more_it_takes_is_as_the_tables_have_it(
+    failures: int, n: int, more: int
+) -> None:
+    means = (0.0,) * failures + (1.0,) * (n - failures)
+    assert more_needed(Documents(means, single=True), 0.99, 0.95) == more
+
+
+@given(st.lists(st.sampled_from([0.5, 0.875, 1.0]), min_size=5, max_size=40))
+def test_so_many_more_documents_and_no_fewer_would_prove_it(means: list[float]) -> None:
+    documents = Documents(tuple(means), single=False)
+    more = more_needed(documents, 0.85, 0.95)
+    assert more is not None
+    for added, proves in ((more, True), (more - 1, False)):
+        if added >= 0:
+            grown = Documents((*means, *(1.0,) * added), single=False)
+            assert (clustered.against(grown, 0.85) <= 1 - 0.95) == proves
+
+
+def test_what_nobody_would_ask_is_not_said() -> None:
+    hopeless = Documents((0.0,) * 1500 + (1.0,) * 98_500, single=True)
+    assert more_needed(hopeless, 0.99, 0.95) is None
 
 
 def test_samples_of_one_document_are_one_proof(make_sample: Make) -> None:

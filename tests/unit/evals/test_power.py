@@ -26,14 +26,3 @@ def test_a_gate_at_99_lets_a_97_pass_no_more_than_one_time_in_twenty() -> None:
 def test_650_samples_pass_a_tune_worth_shipping_four_times_in_five() -> None:
     assert power.worth_shipping(0.99) == pytest.approx(0.998)
     assert power.power(650, 0.99, 0.95, 0.998) >= 0.8
-
-
-@pytest.mark.parametrize(
-    ("failures", "n", "more"), [(0, 100, 199), (1, 299, 174), (0, 299, 0)]
-)
-def test_it_is_said_how_many_more_are_needed(failures: int, n: int, more: int) -> None:
-    assert power.more_without_failure(failures, n, 0.99, 0.95) == more
-
-
-def test_what_nobody_would_ask_is_not_said() -> None:
-    assert power.more_without_failure(990, 99_000, 0.99, 0.95) is None

@@ -9,6 +9,7 @@ import pytest
 
 from evals.errors import SetupError
 from evals.reports.inspect_log import logs
+from evals.reports.rows import columns
 from evals.result import SuiteResult
 from tests.unit.evals.suite_results import HOSTILE, example
 
@@ -85,6 +86,33 @@ def test_an_arm_with_samples_unasked_is_no_success() -> None:
     assert log["results"]["completed_samples"] == 4
 
 
+def test_a_baseline_asked_all_that_it_is_for_is_a_success() -> None:
+    log = _read(_with_baseline(example(), lost=0))["base-constrained"]
+    assert log["status"] == "success"
+    assert {s["metadata"]["task"] for s in log["samples"]} == {"grounding", "documents"}
+    assert log["results"]["total_samples"] == len(log["samples"])
+    assert log["eval"]["dataset"]["samples"] == len(log["samples"])
+    assert log["eval"]["dataset"]["sample_ids"] == [s["id"] for s in log["samples"]]
+
+
+def test_a_baseline_that_was_cut_short_is_no_success() -> None:
+    log = _read(_with_baseline(example(), lost=1))["base-constrained"]
+    assert log["status"] == "cancelled"
+    assert log["results"]["total_samples"] == len(log["samples"]) + 1
+
+
+def test_no_answer_is_left_out_of_a_log() -> None:
+    result = example()
+    for log, column in zip(_read(result).values(), columns(result), strict=True):
+        assert {each["id"] for each in log["samples"]} == set(column.arm.answers)
+
+
+def test_without_a_verdict_a_baseline_of_some_samples_is_no_success() -> None:
+    """Its tasks are then not known, and what is not known is not claimed."""
+    result = msgspec.structs.replace(_with_baseline(example(), lost=0), judged=())
+    assert _read(result)["base-constrained"]["status"] == "cancelled"
+
+
 def test_the_same_result_makes_the_same_logs() -> None:
     assert logs(example(8)) == logs(example(8))
 
@@ -110,6 +138,16 @@ def test_the_time_of_a_log_is_the_runs_in_utc(date: str, stamp: str) -> None:
 def test_a_date_that_is_none_is_refused_with_what_is_right() -> None:
     with pytest.raises(SetupError, match="'yesterday'; an ISO date such as"):
         logs(_dated("yesterday"))
+
+
+def _with_baseline(result: SuiteResult, *, lost: int) -> SuiteResult:
+    """The same with a baseline as the suite asks it: the tasks of `tokens` alone."""
+    baseline = result.baseline
+    assert baseline is not None
+    wanted = [s.id for s in result.samples if s.task in ("grounding", "documents")]
+    answers = {name: baseline.answers[name] for name in wanted[lost:]}
+    cut = msgspec.structs.replace(baseline, answers=answers)
+    return msgspec.structs.replace(result, baseline=cut)
 
 
 def _dated(date: str) -> SuiteResult:
