@@ -107,7 +107,7 @@ def test_so_many_more_documents_and_no_fewer_would_prove_it(means: list[float]) 
 
 
 def test_what_nobody_would_ask_is_not_said() -> None:
-    hopeless = Documents((0.0,) * 1500 + (1.0,) * 98_500, single=True)
+    hopeless = Documents((0.0,) * 2_500 + (1.0,) * 97_500, single=True)
     assert more_needed(hopeless, 0.99, 0.95) is None
 
 
