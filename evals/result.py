@@ -33,7 +33,18 @@ class Arm(msgspec.Struct, frozen=True):
     summary: dict[str, Interval | None]
     """By measure, over all samples that count, documents weighing alike."""
     seconds: float = 0.0
-    """How long asking took; answers from the journal take none."""
+    """How long asking took, `recorded` answers apart."""
+    recorded: int = 0
+    """Answers that an earlier run had asked for already."""
+
+    @property
+    def took(self) -> str:
+        """What of it was asked in which time, in words."""
+        n = len(self.answers)
+        if not self.recorded:
+            return f"{n} answers in {self.seconds:.0f} s"
+        new = n - self.recorded
+        return f"{n} answers, {new} of them new, in {self.seconds:.0f} s"
 
 
 class Judged(msgspec.Struct, frozen=True):

@@ -134,12 +134,18 @@ class _Asking:
         begun = time.monotonic()
         params = msgspec.structs.replace(self._plan.params, mode=mode)
         task = runner.Task(asked, subject, params, self._plan.concurrency)
+        recorded: list[int] = []
+
+        def watch(done: int, total: int) -> None:
+            recorded.append(done)
+            self._watch(name, done, total)
+
         name = subject.generator if mode == "free" else f"{subject.generator} ({mode})"
         answered = await runner.run(
             task,
             self._ask,
             self._journal,
-            lambda done, total: self._watch(name, done, total),
+            watch,
             self._may,
         )
         if unasked := len(asked) - len(answered):
@@ -147,7 +153,8 @@ class _Asking:
                 f"the budget ended the run: {unasked} of {len(asked)} samples were not"
                 f" put to {name}"
             )
-        return scored(subject, mode, asked, answered, time.monotonic() - begun)
+        made = scored(subject, mode, asked, answered, time.monotonic() - begun)
+        return msgspec.structs.replace(made, recorded=recorded[0])
 
     async def _ask(self, sample: Sample, subject: Subject, params: Params) -> Answer:
         answer = await self._gateway.ask(sample, subject, params)

@@ -45,10 +45,7 @@ def _origin(result: SuiteResult) -> Iterable[str]:
     for column in rows.columns(result):
         subject = column.arm.subject
         digest = f" (digest `{subject.digest[:TEXT_MARK]}`)" if subject.digest else ""
-        yield (
-            f"- `{column.label}` is `{subject.model}`{digest}:"
-            f" {len(column.arm.answers)} answers in {column.arm.seconds:.0f} s"
-        )
+        yield (f"- `{column.label}` is `{subject.model}`{digest}: {column.arm.took}")
 
 
 def _gates(result: SuiteResult) -> Iterable[str]:

@@ -53,7 +53,7 @@ def made(result: SuiteResult) -> Html:
             tag("code", column.arm.subject.digest[:TEXT_MARK] or "its ref names it"),
             column.arm.mode,
             str(len(column.arm.answers)),
-            f"{column.arm.seconds:.0f} s",
+            column.arm.took,
         )
         for column in rows.columns(result)
     ]

@@ -119,6 +119,8 @@ async def test_a_budget_of_tokens_ends_a_run_that_then_proves_nothing(
     assert {j.verdict for j in result.judged} == {"inconclusive"}
     whole = await run(plan, gateway, connect, tmp_path)
     assert len(gateway.asked) == 30
+    assert whole.arms[0].recorded == 5
+    assert whole.arms[0].took.startswith("10 answers, 5 of them new, in ")
     assert whole.notes == ()
 
 
