@@ -6,7 +6,7 @@ what is left, so to the right is better in each row. Ratios have a straight axis
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 import msgspec
@@ -23,7 +23,11 @@ LEAST: Final = 0.0005
 
 SHARES: Final = (0.0, 0.5, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.999, 1.0)
 SHARES_FEW: Final = (0.0, 0.7, 0.9, 0.99, 0.999)
-RATIOS: Final = (0.4, 0.6, 0.8, 1.0, 1.2)
+RATIOS: Final = (0.4, 1.2)
+"""What the axis of ratios shows at least: it grows until every bound is on it."""
+
+STEP: Final = 0.2
+MOST_TICKS: Final = 6
 
 
 class Frame(msgspec.Struct, frozen=True):
@@ -62,9 +66,23 @@ def shares(findings: Sequence[Finding], name: str) -> Html:
 def ratios(findings: Sequence[Finding], name: str) -> Html:
     """The gates on ratios to the baseline."""
     found = [finding for finding in findings if finding.gate.ratio]
-    ticks = tuple((value, f"{value:g}") for value in RATIOS)
-    axis = Axis(lambda x: (x - RATIOS[0]) / (RATIOS[-1] - RATIOS[0]), ticks)
+    values = ratio_ticks(found)
+    low, high = values[0], values[-1]
+    ticks = tuple((value, f"{value:g}") for value in values)
+    axis = Axis(lambda x: (x - low) / (high - low), ticks)
     return join(_picture(found, axis, f, name) for f in (WIDE, NARROW) if found)
+
+
+def ratio_ticks(findings: Iterable[Finding]) -> Sequence[float]:
+    """Ticks at even distances, from below the least bound to above the largest."""
+    drawn = [*RATIOS]
+    for each in findings:
+        bounds = (each.value, each.low, each.high, *(each.gate.ratio or ()))
+        drawn += [bound for bound in bounds if bound is not None]
+    low, high = math.floor(min(drawn) / STEP), math.ceil(max(drawn) / STEP)
+    apart = math.ceil((high - low) / MOST_TICKS)
+    count = math.ceil((high - low) / apart) + 1
+    return [round((low + i * apart) * STEP, 1) for i in range(count)]
 
 
 def _share_axis(values: Sequence[float]) -> Axis:

@@ -4,7 +4,7 @@ import msgspec
 import pytest
 
 from evals.gates import Finding, Gate
-from evals.reports.plots import NARROW, WIDE, ratios, shares
+from evals.reports.plots import NARROW, WIDE, ratio_ticks, ratios, shares
 from evals.reports.tags import Html
 from tests.unit.evals.suite_results import example
 
@@ -89,3 +89,19 @@ def test_without_gates_there_is_no_picture() -> None:
     assert shares((), "x") == ratios((), "x") == ""
     only = msgspec.structs.replace(FINDINGS[0], gate=_gate(ratio=(0.75, 0.9)))
     assert shares((only,), "x") == ""
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "ticks"),
+    [
+        (0.8, 0.85, [0.4, 0.6, 0.8, 1.0, 1.2]),
+        (0.95, 1.37, [0.4, 0.6, 0.8, 1.0, 1.2, 1.4]),
+        (0.1, 2.3, [0.0, 0.4, 0.8, 1.2, 1.6, 2.0, 2.4]),
+    ],
+)
+def test_the_axis_of_ratios_grows_until_every_bound_is_on_it(
+    low: float, high: float, ticks: list[float]
+) -> None:
+    gate = _gate(ratio=(0.75, 0.9))
+    finding = Finding("tokens", gate, "fail", 24, value=1.0, low=low, high=high)
+    assert ratio_ticks([finding]) == ticks
