@@ -6,7 +6,7 @@ from evals import statistics
 
 NEARER: Final = 0.8
 """A tune that is worth shipping has gone this much of the way from the demand to
-perfection: 99.8 % where 99 % is asked. It is at such a one that power is printed."""
+perfection: 99.8 % where 99 % is asked. docs/eval-gates.md shows the power at such a one."""
 
 
 def worth_shipping(demand: float) -> float:

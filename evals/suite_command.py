@@ -33,7 +33,7 @@ from evals.reports.as_json import encode
 from evals.reports.markdown import markdown, terminal
 from evals.result import Origin, SuiteResult
 from evals.suite import GENERATORS, Budget, Plan
-from evals.target import Target, connect
+from evals.target import connect
 
 HOME: Final = Path("var/evals")
 EXITS: Final = {"pass": 0, "fail": 1, "inconclusive": 3}
@@ -182,11 +182,7 @@ def _verdicts(result: SuiteResult, made: dt.datetime, home: Path) -> list[EvalVe
 async def _file(filed: list[EvalVerdict], why: str) -> None:
     async with connect(access(os.environ), 1) as gateway:
         for each in filed:
-            await _put(gateway, each, why)
-
-
-async def _put(gateway: Target, each: EvalVerdict, why: str) -> None:
-    await gateway.put_verdict(each, why)
+            await gateway.put_verdict(each, why)
 
 
 def _schema(path: Path) -> bytes:
