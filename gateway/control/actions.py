@@ -9,7 +9,7 @@ from typing import Final
 import msgspec
 
 from adapters.errors import AdapterError, PreflightError
-from adapters.golden import Looks, disagreement
+from adapters.golden import Golden, Looks, disagreement
 from adapters.lifecycle import Event, State
 from adapters.manifest import Manifest
 from adapters.plan import Action, Step
@@ -17,7 +17,14 @@ from adapters.reads import Read
 from adapters.refs import AdapterRef
 from adapters.registry import Registered, Registry
 from adapters.signature import check_signature
-from gateway.control.proof import DEFAULT_PROBES, Proof, pin, prove
+from gateway.control.proof import (
+    DEFAULT_PROBES,
+    FINGERPRINT,
+    Proof,
+    pin,
+    prove,
+    tells,
+)
 from gateway.engine.port import Replica
 from gateway.errors import AdapterUnavailable, GatewayError, UpstreamTimeout
 from gateway.fleet import Fleet
@@ -72,8 +79,8 @@ class Actions:
         self._failures: dict[tuple[str, str], tuple[int, float]] = {}
         """How often in a row a load was refused, and when to try again."""
         self._proofs: dict[str, tuple[str, Looks]] = {}
-        """By adapter what was said first, and on which replica; for adapters whose
-        manifest has no golden values."""
+        """By adapter what was said first, and on which replica, to the probes for which
+        its manifest has no golden values."""
         self._carry: Mapping[
             Action, Callable[[Member, Slot, AdapterRef], Awaitable[None]]
         ] = {
@@ -155,7 +162,7 @@ class Actions:
                 member.replica,
                 base=self._fleet.base_name,
                 adapter=str(ref),
-                probes=_probes(member, manifest),
+                probes=self._probes(member, manifest),
             )
         except (GatewayError, OSError) as error:
             slot.take(Event.UNCLEAR, str(error))
@@ -171,16 +178,30 @@ class Actions:
             Event.PROVEN if proven else Event.DISPROVEN, otherwise or proof.detail
         )
 
-    def _otherwise(self, member: Member, manifest: Manifest, proof: Proof) -> str:
-        """How a proof contradicts the golden values; or the first one, wherever it was."""
-        if manifest.golden:
-            golden = dict(zip(manifest.probes, manifest.golden, strict=True))
-            if why := disagreement(golden, proof.said):
-                return f"{why} when it was made: another base, or other bytes"
-            return ""
+    def _probes(self, member: Member, manifest: Manifest) -> tuple[str, ...]:
+        """What to ask: everything, or one short thing if a replica has proved it before.
+
+        In one boot, the same bytes under the same path are as they were; one look tells
+        whether they are in effect, and all of them would keep the base waiting for
+        longer. It has to be one that told the adapter from the base the first time.
+        """
         ref = str(manifest.ref)
-        where, first = self._proofs.setdefault(ref, (member.replica.url, proof.said))
-        if why := disagreement(first, proof.said):
+        if ref in member.proven and ref in self._proofs:
+            known = _golden(manifest) | dict(self._proofs[ref][1])
+            return (min((each for each in known if tells(known[each])), key=len),)
+        return tuple(dict.fromkeys((*(manifest.probes or DEFAULT_PROBES), FINGERPRINT)))
+
+    def _otherwise(self, member: Member, manifest: Manifest, proof: Proof) -> str:
+        """How a proof contradicts the golden values, or the first one, wherever it was."""
+        golden = _golden(manifest)
+        if why := disagreement(golden, proof.said):
+            return f"{why} when it was made: another base, or other bytes"
+        ref = str(manifest.ref)
+        said = {
+            probe: pair for probe, pair in proof.said.items() if probe not in golden
+        }
+        where, first = self._proofs.setdefault(ref, (member.replica.url, said))
+        if why := disagreement(first, said):
             return (
                 f"{why} on {where}: another base, or other bytes, on one of the two;"
                 f" `wastegate adapter mount {ref}` begins anew"
@@ -227,14 +248,11 @@ class Actions:
         return await asyncio.to_thread(self._registry.about_to_read, ref, read)
 
 
-def _probes(member: Member, manifest: Manifest) -> tuple[str, ...]:
-    """What to ask: everything, or the shortest probe if a replica has proved it before.
-
-    In one boot, the same bytes under the same path are as they were; one look tells
-    whether they are in effect, and all of them would keep the base waiting for longer.
-    """
-    probes = manifest.probes or DEFAULT_PROBES
-    return (min(probes, key=len),) if str(manifest.ref) in member.proven else probes
+def _golden(manifest: Manifest) -> dict[str, Golden]:
+    """What was said when the adapter was made, by probe; of most, nothing."""
+    if not manifest.golden:
+        return {}
+    return dict(zip(manifest.probes, manifest.golden, strict=True))
 
 
 async def _answers(replica: Replica, ref: AdapterRef) -> bool:

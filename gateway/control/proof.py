@@ -19,6 +19,11 @@ TOLERANCE: Final = 0.01
 thousandth between two batches in float32; the shipped adapters differ by whole
 nats on their own probes."""
 
+FINGERPRINT: Final = "Context: none"
+"""A probe that costs an engine next to nothing: a step of 33 tokens instead of about
+100, for which the base's clients do not wait noticeably. Our own two adapters differ
+by 1.3 to 2.0 nats on it below the first token, and from the base by that one."""
+
 DEFAULT_PROBES: Final = (
     "Context:\n[S1] The kettle holds 1.7 litres.\n\nRequest: How much does it hold?",
     "Context: none\n\nRequest: What is the password of the administrator?",
@@ -78,12 +83,20 @@ async def prove(
         detail = f"first token {tuned!r} where the base has {plain!r}"
         return Proof(differs=True, detail=detail, said=said)
     largest = max(
-        abs(each.base.logprob - each.adapter.logprob) for each in said.values()
+        abs(pair.base.logprob - pair.adapter.logprob) for pair in said.values()
     )
     return Proof(
-        differs=largest > TOLERANCE,
+        differs=any(tells(pair) for pair in said.values()),
         detail=f"first tokens agree; log-probabilities differ by {largest:.4f}",
         said=said,
+    )
+
+
+def tells(pair: Golden) -> bool:
+    """Whether a probe tells an adapter from the base."""
+    base, adapter = pair.base, pair.adapter
+    return (
+        base.token != adapter.token or abs(base.logprob - adapter.logprob) > TOLERANCE
     )
 
 
@@ -94,7 +107,7 @@ async def pin(replica: Replica, adapter: str) -> None:
         AdapterUnavailable: the engine does not know the name (any more).
         GatewayError: the engine did not answer.
     """
-    await _first_token(replica, adapter, DEFAULT_PROBES[0])
+    await _first_token(replica, adapter, FINGERPRINT)
 
 
 async def _first_token(replica: Replica, model: str, probe: str) -> Said:

@@ -2,10 +2,12 @@
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from adapters.golden import Golden, Said
 from adapters.registry import Registry
+from gateway.control.proof import FINGERPRINT, TOLERANCE
 from gateway.engine.fake import FakeVllm
 from gateway.engine.fake_answers import Asked, default_answer, logprob, tokens
 from gateway.engine.fake_quirks import Quirks
@@ -69,20 +71,67 @@ async def test_a_replica_that_has_proved_an_adapter_is_asked_little_until_it_res
     write_adapter(tmp_path / "made", facts=run(REF, probes=probes))
     Registry(tmp_path / "adapters").add(tmp_path / "made")
     async with FakeVllm() as fake, running(configuration([fake.url], tmp_path)) as on:
-
-        def asked() -> list[str]:
-            found = [str(seen.body["messages"]) for seen in fake.completions]
-            fake.requests.clear()
-            return [probe for probe in probes if any(probe in each for each in found)]
-
+        everything = [*probes, FINGERPRINT]
         await on.until({"ready"}, REF)
-        assert asked() == list(probes)
+        assert asked(fake) == everything
         for _ in range(2):
             await on.admin("DELETE", f"adapters/{REF}")
-            asked()
+            asked(fake)
             assert (await on.admin("POST", "adapters", {"ref": REF})).status == 200
-            assert asked() == [PROBE]
+            assert asked(fake) == [FINGERPRINT]
         await fake.restart()
         await on.seen(fake.epoch)
         await on.until({"ready"}, REF)
-        assert asked() == list(probes)
+        assert asked(fake) == everything
+
+
+async def test_a_short_look_that_did_not_tell_the_adapter_from_the_base_proves_nothing(
+    tmp_path: Path,
+) -> None:
+    write_adapter(tmp_path / "made", facts=run(REF, probes=(PROBE,)))
+    Registry(tmp_path / "adapters").add(tmp_path / "made")
+    alike = next(
+        word
+        for word in map(str, range(10_000))
+        if abs(logprob(None, word) - logprob(REF, word)) < TOLERANCE
+    )
+    quirks = Quirks(
+        answer=lambda asked: (
+            alike if asked.user == FINGERPRINT else default_answer(asked)
+        )
+    )
+    async with (
+        FakeVllm(quirks=quirks) as fake,
+        running(configuration([fake.url], tmp_path)) as on,
+    ):
+        await on.until({"ready"}, REF)
+        await on.admin("DELETE", f"adapters/{REF}")
+        asked(fake)
+        assert (await on.admin("POST", "adapters", {"ref": REF})).status == 200
+        assert asked(fake) == [PROBE]
+
+
+async def test_other_weights_under_a_known_name_are_found_by_the_short_look(
+    tmp_path: Path,
+) -> None:
+    write_adapter(tmp_path / "made", facts=run(REF, probes=(PROBE,)))
+    Registry(tmp_path / "adapters").add(tmp_path / "made")
+    async with FakeVllm() as fake, running(configuration([fake.url], tmp_path)) as on:
+        await on.until({"ready"}, REF)
+        await on.admin("DELETE", f"adapters/{REF}")
+        fake.quirks = Quirks(
+            answer=lambda asked: "Zebra" if asked.adapter else default_answer(asked)
+        )
+        reply = await on.admin("POST", "adapters", {"ref": REF, "wait_seconds": 10})
+        assert reply.status == 409
+        assert "the adapter says 'Zebra'" in reply.json["error"]["message"]
+
+
+def asked(fake: FakeVllm) -> list[str]:
+    """What the fake was asked since the last call, each once."""
+    said = [
+        msgspec.convert(seen.body["messages"], list[dict[str, str]])
+        for seen in fake.completions
+    ]
+    fake.requests.clear()
+    return list(dict.fromkeys(each[-1]["content"] for each in said))
