@@ -63,20 +63,15 @@ class Step(msgspec.Struct, frozen=True):
 
 
 class Observed(msgspec.Struct, frozen=True):
-    """An adapter's state on the replica, and its requests in flight there."""
+    """An adapter on the replica.
+
+    `in_flight` are its requests there. `ghosts` counts the unloads and failed loads
+    since it was last seen at work: their weights keep a slot until something evicts
+    them, and may have been used after it.
+    """
 
     state: State
     in_flight: int = 0
-
-
-class Slots(msgspec.Struct, frozen=True):
-    """The replica's room for adapters.
-
-    `max_loras` is the server's setting. `ghosts` counts unloads and failed loads
-    since its start: their weights keep a slot until something evicts them.
-    """
-
-    max_loras: int
     ghosts: int = 0
 
 
@@ -109,7 +104,7 @@ _WHEN_MOUNTED: Final[Mapping[State, Action]] = {
 def plan(
     desired: Mapping[AdapterRef, Wanted],
     observed: Mapping[AdapterRef, Observed],
-    slots: Slots,
+    max_loras: int,
     retry: Collection[AdapterRef] = (),
 ) -> tuple[Step, ...]:
     """List what can begin now on one replica; nothing when all is as it should be.
@@ -122,7 +117,7 @@ def plan(
     Args:
         desired: what should be mounted; what it does not name should be absent.
         observed: what is known of this replica; what it does not name is absent.
-        slots: the room for adapters; loads that do not fit wait for an unload.
+        max_loras: the replica's slots; loads that do not fit wait for an unload.
         retry: the failed ones whose back-off is over.
     """
     steps = [
@@ -135,7 +130,7 @@ def plan(
         for ref in sorted(retry)
         if desired.get(ref) == "mounted" and _seen(observed, ref).state is State.FAILED
     ]
-    return (*steps, *again, *_load(desired, observed, slots))
+    return (*steps, *again, *_load(desired, observed, max_loras))
 
 
 def check_fits(desired: Mapping[AdapterRef, Wanted], max_loras: int) -> None:
@@ -177,7 +172,7 @@ def _next(wanted: Wanted, seen: Observed) -> Action | None:
 def _load(
     desired: Mapping[AdapterRef, Wanted],
     observed: Mapping[AdapterRef, Observed],
-    slots: Slots,
+    max_loras: int,
 ) -> list[Step]:
     """Plan the one load that may begin, and what keeps it from evicting others."""
     states = [seen.state for seen in observed.values()]
@@ -190,14 +185,14 @@ def _load(
         for ref in sorted(desired)
         if desired[ref] == "mounted" and _seen(observed, ref).state is State.STAGED
     ]
-    if not staged or live >= slots.max_loras:
+    if not staged or live >= max_loras:
         return []
-    pins: list[Step] = []
-    if live + slots.ghosts >= slots.max_loras:
-        # The load evicts the least recently used: that has to be a ghost.
-        pins = [
-            Step(Action.PIN, ref)
-            for ref in sorted(observed)
-            if observed[ref].state is State.READY
-        ]
+    # A load into full slots evicts the least recently used, which has to be a ghost.
+    # It is, as long as the others that live and the ghosts that may be younger than an
+    # adapter do not take all the other slots.
+    pins = [
+        Step(Action.PIN, ref)
+        for ref, seen in sorted(observed.items())
+        if seen.state is State.READY and live + seen.ghosts >= max_loras
+    ]
     return [*pins, Step(Action.LOAD, staged[0])]

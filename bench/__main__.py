@@ -12,6 +12,7 @@ cycles: adapters that come and go under load, on a vLLM of its own; docs/cycles.
 record: puts the canary's record at the end of docs/results.md.
 kills: what is lost when writers of the flag are killed; docs/kills.md.
 modes: on a running vLLM, verdicts of the base model by mode; docs/verdicts.md.
+operations: what an adapter's part of a step costs on the CPU, beside vLLM's own.
 restarts: vLLM killed on a running stack, and back; docs/restarts.md.
 swap: on a running stack, what an adapter's coming and going costs the base.
 
@@ -39,6 +40,7 @@ from bench import (
     kills,
     micro,
     modes,
+    operations,
     overhead,
     record,
     report,
@@ -110,6 +112,11 @@ def _micro(options: argparse.Namespace) -> int:
     return 0
 
 
+def _operations(_: argparse.Namespace) -> int:
+    _say(operations.report(operations.run()))
+    return 0
+
+
 def _swap(options: argparse.Namespace) -> int:
     _say(asyncio.run(swap.run(access(os.environ), options.phase)))
     return 0
@@ -161,6 +168,7 @@ _RUNS: Final[Mapping[str, Callable[[argparse.Namespace], int]]] = {
     "structured": lambda options: structured.main(options.seed),
     "stalls": lambda _: stalls.main(),
     "modes": lambda options: modes.main(options.engine, options.questions),
+    "operations": _operations,
     "restarts": _restarts,
     "swap": _swap,
     "canary": lambda _: canary.main(access(os.environ)),

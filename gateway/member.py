@@ -32,7 +32,7 @@ class MemberSeen(msgspec.Struct, frozen=True, array_like=True):
 class Slot:
     """One adapter on one replica."""
 
-    __slots__ = ("answers", "elsewhere", "in_flight", "reason", "state")
+    __slots__ = ("answers", "elsewhere", "in_flight", "reason", "state", "worked")
 
     def __init__(self) -> None:
         self.state = State.ABSENT
@@ -42,6 +42,8 @@ class Slot:
         """In flight in the gateway's other workers."""
         self.answers = False
         """After an unload: the name is off the list and answers all the same."""
+        self.worked = 0
+        """The replica's ghosts when it was last seen at work, by a proof or a pin."""
 
     @property
     def busy(self) -> int:

@@ -134,6 +134,7 @@ class Actions:
             return
         slot.answers = False
         slot.take(Event.PREPARED)
+        member.woken.set()
 
     async def _load(self, member: Member, slot: Slot, ref: AdapterRef) -> None:
         key = (member.replica.url, str(ref))
@@ -171,6 +172,7 @@ class Actions:
             slot.take(Event.DISPROVEN, str(error))
             return
         otherwise = self._otherwise(member, manifest, proof) if proof.differs else ""
+        slot.worked = member.ghosts
         proven = proof.differs and not otherwise
         if proven:
             member.proven.add(str(ref))
@@ -214,6 +216,8 @@ class Actions:
         except GatewayError as error:
             # If the name is gone, the next look at the list says so.
             slot.reason = f"not pinned: {error.message}"
+        else:
+            slot.worked = member.ghosts
 
     async def _unload(self, member: Member, slot: Slot, ref: AdapterRef) -> None:
         replica = member.replica

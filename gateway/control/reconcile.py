@@ -12,7 +12,7 @@ from typing import Final
 
 from adapters.errors import AdapterError
 from adapters.lifecycle import Event, observe
-from adapters.plan import Observed, Slots, Step, Wanted, plan
+from adapters.plan import Observed, Step, Wanted, plan
 from adapters.refs import AdapterRef
 from gateway.control.actions import Actions
 from gateway.engine.port import Observed as Look
@@ -124,6 +124,7 @@ class Reconciler:
             member.proven.clear()
             for slot in member.slots.values():
                 slot.take(Event.RESTARTED, "the replica was restarted")
+                slot.worked = 0
         for name in look.models - member.slots.keys() - {self._fleet.base_name}:
             if _is_ref(name):
                 member.slot(name)
@@ -140,15 +141,12 @@ class Reconciler:
         # A worker that has not heard that an adapter drains may be about to use it.
         unsure = not self._fleet.settled()
         observed = {
-            AdapterRef(ref): Observed(slot.state, slot.busy + unsure)
+            AdapterRef(ref): Observed(
+                slot.state, slot.busy + unsure, member.ghosts - slot.worked
+            )
             for ref, slot in member.slots.items()
         }
-        return plan(
-            desired,
-            observed,
-            Slots(self._max_loras, member.ghosts),
-            self._actions.due(member),
-        )
+        return plan(desired, observed, self._max_loras, self._actions.due(member))
 
 
 def _is_ref(name: str) -> bool:

@@ -16,7 +16,6 @@ from adapters.plan import (
     RESIDENT,
     Action,
     Observed,
-    Slots,
     Step,
     Wanted,
     check_fits,
@@ -34,13 +33,16 @@ def _plan(
     desired: Mapping[AdapterRef, Wanted],
     states: Mapping[AdapterRef, State],
     *,
-    slots: Slots | None = None,
+    max_loras: int = 4,
+    ghosts: int = 0,
     retry: Collection[AdapterRef] = (),
     in_flight: Mapping[AdapterRef, int] | None = None,
 ) -> list[tuple[Action, AdapterRef]]:
     busy = in_flight or {}
-    observed = {ref: Observed(state, busy.get(ref, 0)) for ref, state in states.items()}
-    steps = plan(desired, observed, slots or Slots(4), retry)
+    observed = {
+        ref: Observed(state, busy.get(ref, 0), ghosts) for ref, state in states.items()
+    }
+    steps = plan(desired, observed, max_loras, retry)
     return [(step.action, step.ref) for step in steps]
 
 
@@ -84,16 +86,16 @@ def test_what_is_wanted_again_stops_draining() -> None:
 def test_a_load_that_does_not_fit_waits() -> None:
     states = {A: State.READY, B: State.DRAINING, C: State.STAGED}
     wanted: dict[AdapterRef, Wanted] = {A: "mounted", C: "mounted"}
-    assert _plan(wanted, states, slots=Slots(2), in_flight={B: 1}) == []
+    assert _plan(wanted, states, max_loras=2, in_flight={B: 1}) == []
     states[B] = State.RETIRED
-    assert (Action.LOAD, C) in _plan(wanted, states, slots=Slots(2, ghosts=1))
+    assert (Action.LOAD, C) in _plan(wanted, states, max_loras=2, ghosts=1)
 
 
 def test_live_adapters_are_pinned_before_a_load_that_has_to_evict_a_ghost() -> None:
     states = {A: State.READY, B: State.STAGED}
     wanted: dict[AdapterRef, Wanted] = {A: "mounted", B: "mounted"}
-    assert _plan(wanted, states, slots=Slots(3, ghosts=1)) == [(Action.LOAD, B)]
-    assert _plan(wanted, states, slots=Slots(3, ghosts=2)) == [
+    assert _plan(wanted, states, max_loras=3, ghosts=1) == [(Action.LOAD, B)]
+    assert _plan(wanted, states, max_loras=3, ghosts=2) == [
         (Action.PIN, A),
         (Action.LOAD, B),
     ]
@@ -138,16 +140,33 @@ class World:
         self.in_flight = dict.fromkeys(ALL, 0)
         self.listed = {ref for ref, state in states.items() if state in RESIDENT}
         self.ghosts = 0
+        self.worked = dict.fromkeys(ALL, 0)
         self.max_loras = max_loras
+        self.used: list[AdapterRef | int] = sorted(self.listed)
+        """The engine's slots, least recently used first; a ghost is a number."""
 
     def steps(
         self, desired: Mapping[AdapterRef, Wanted], retry: Collection[AdapterRef] = ()
     ) -> tuple[Step, ...]:
         observed = {
-            ref: Observed(state, self.in_flight[ref])
+            ref: Observed(state, self.in_flight[ref], self.ghosts - self.worked[ref])
             for ref, state in self.states.items()
         }
-        return plan(desired, observed, Slots(self.max_loras, self.ghosts), retry)
+        return plan(desired, observed, self.max_loras, retry)
+
+    def works(self, ref: AdapterRef) -> None:
+        self.worked[ref] = self.ghosts
+        self.request(ref)
+
+    def request(self, ref: AdapterRef) -> None:
+        """Use a slot; whoever was used least recently makes room."""
+        if ref in self.used:
+            self.used.remove(ref)
+        elif len(self.used) >= self.max_loras:
+            evicted = self.used.pop(0)
+            ghost = isinstance(evicted, int)
+            assert ghost or self.states[evicted] is not State.READY, f"{ref} evicts it"
+        self.used.append(ref)
 
     def take(self, ref: AdapterRef, event: Event) -> None:
         self.states[ref] = advance(self.states.get(ref, State.ABSENT), event)
@@ -160,6 +179,7 @@ class World:
             assert self.in_flight[step.ref] == 0
         if step.action is Action.PIN:
             assert self.states[step.ref] is State.READY
+            self.works(step.ref)
         if step.begins:
             self.take(step.ref, step.begins)
         elif step.action is Action.STAGE:
@@ -177,9 +197,14 @@ class World:
     def answer(self, ref: AdapterRef, event: Event) -> None:
         if event is Event.LOAD_DONE:
             self.listed.add(ref)
+            self.request(ref)
+        if event is Event.PROVEN:
+            self.works(ref)
         if event is Event.UNLOADED:
             self.listed.discard(ref)
             self.ghosts += 1
+            if ref in self.used:
+                self.used[self.used.index(ref)] = self.ghosts
         self.take(ref, event)
 
 
@@ -249,14 +274,49 @@ def test_a_plan_has_one_load_at_most_and_each_step_is_allowed_by_the_table(
     max_loras: int,
     ghosts: int,
 ) -> None:
-    observed = {ref: Observed(state) for ref, state in states.items()}
-    steps = plan(desired, observed, Slots(max_loras, ghosts), retry=ALL)
+    observed = {ref: Observed(state, 0, ghosts) for ref, state in states.items()}
+    steps = plan(desired, observed, max_loras, retry=ALL)
     assert sum(step.action is Action.LOAD for step in steps) <= 1
     changing = [step.ref for step in steps if step.action is not Action.PIN]
     assert len(changing) == len(set(changing))
     for step in steps:
         if step.begins:
             advance(states.get(step.ref, State.ABSENT), step.begins)
+
+
+@settings(making.PATIENT, max_examples=300)
+@given(
+    st.integers(1, 4),
+    st.lists(st.tuples(st.sets(st.sampled_from(ALL), max_size=4), st.integers(0, 9))),
+)
+def test_no_load_evicts_an_adapter_that_lives(
+    max_loras: int, turns: list[tuple[set[AdapterRef], int]]
+) -> None:
+    world = World({}, max_loras)
+    for wishes, asked in turns:
+        desired: dict[AdapterRef, Wanted] = dict.fromkeys(
+            sorted(wishes)[:max_loras], "mounted"
+        )
+        converge(world, desired, rounds=8 * len(ALL))
+        for ref in ALL[: asked % len(ALL)]:
+            if world.states.get(ref) is State.READY:
+                world.request(ref)  # which nobody tells the plan
+
+
+def test_an_idle_adapter_is_not_pinned_for_each_swap_of_another() -> None:
+    world = World({}, max_loras=4)
+    pins = 0
+    for turn in range(30):
+        desired: dict[AdapterRef, Wanted] = {A: "mounted", B: "mounted"}
+        if turn % 2:
+            del desired[B]
+        for _ in range(8):
+            for step in world.steps(desired):
+                pins += step.action is Action.PIN
+                world.begin(step)
+            for ref in list(world.states):
+                world.finish(ref)
+    assert pins == 4
 
 
 class Faults(RuleBasedStateMachine):
