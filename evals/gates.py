@@ -73,6 +73,9 @@ class Finding(msgspec.Struct, frozen=True):
     """What is missing for a verdict, or what went wrong."""
     failed: tuple[str, ...] = ()
     """Ids of the samples that speak against it."""
+    power: float | None = None
+    """How often it would pass with these documents if the tune were worth shipping
+    (`evals.power`); none where documents hold several samples, or of a ratio."""
 
 
 def load(path: Path = GATES) -> GateFile:

@@ -9,6 +9,7 @@ tune that meets every demand is failed by any is bounded as well.
 """
 
 import bisect
+import math
 import operator
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
@@ -16,7 +17,7 @@ from typing import Final
 import msgspec
 
 from adapters.verdict import Word, overall
-from evals import clustered, ratio, statistics
+from evals import clustered, power, ratio, statistics
 from evals.clustered import Documents
 from evals.gates import Finding, Gate, GateFile
 from evals.result import Arm, Judged
@@ -30,6 +31,8 @@ class Evidence(msgspec.Struct, frozen=True):
     """What speaks for and against one gate."""
 
     n: int
+    power: float | None = None
+    """How often the gate passes with these documents at a tune worth shipping."""
     good: float = 1.0
     """A p-value against "the demand is missed": small is good."""
     harm: float = 1.0
@@ -65,6 +68,7 @@ def judge(
                 gate=gates.gates[name],
                 verdict=verdict,
                 n=evidence.n,
+                power=evidence.power,
                 value=evidence.value,
                 low=evidence.low,
                 high=evidence.high,
@@ -116,8 +120,12 @@ def _worst(each: Mapping[str, Evidence]) -> Evidence:
         return Evidence(0, says="no sample of its tasks was asked")
     where, worst = max(each.items(), key=lambda item: (item[1].good, -item[1].harm))
     harm = min(evidence.harm for evidence in each.values())
+    powers = [evidence.power for evidence in each.values()]
     return msgspec.structs.replace(
         worst,
+        power=None
+        if None in powers
+        else math.prod(each for each in powers if each is not None),
         harm=min(1.0, harm * len(each)),
         where=where,
         failed=tuple(id_ for evidence in each.values() for id_ in evidence.failed),
@@ -143,6 +151,7 @@ def _share(
         seen = (1 - documents.share, 1 - high, 1 - low)
     return Evidence(
         n=documents.n,
+        power=_power(documents.n, demand, confidence) if documents.single else None,
         good=clustered.against(documents, demand),
         harm=clustered.beyond(documents, demand),
         value=seen[0],
@@ -151,6 +160,10 @@ def _share(
         says=_needed(documents, demand, confidence),
         failed=tuple(id_ for id_, score in good.items() if score < 1),
     )
+
+
+def _power(n: int, demand: float, confidence: float) -> float:
+    return power.power(n, demand, confidence, power.worth_shipping(demand))
 
 
 def _needed(documents: Documents, demand: float, confidence: float) -> str:
@@ -205,7 +218,15 @@ def _spent(
         good, says = 1.0, "fewer tasks are done than by the baseline"
     elif found.low is None:
         says = f"takes {ratio.LEAST} documents with valid answers of both, that differ"
-    return Evidence(found.n, good, harm, found.value, found.low, found.high, says=says)
+    return Evidence(
+        n=found.n,
+        good=good,
+        harm=harm,
+        value=found.value,
+        low=found.low,
+        high=found.high,
+        says=says,
+    )
 
 
 def _tokens(arm: Arm, id_: str) -> float | None:

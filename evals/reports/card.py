@@ -60,9 +60,9 @@ def section(result: SuiteResult, generator: str, evidence: str) -> str:
     if judged is None or asked is None:
         names = ", ".join(each.generator for each in result.judged) or "none"
         raise SetupError(f"{generator} was not judged in this run; judged: {names}")
-    head = ("gate", "verdict", "asked", "seen", "n")
+    head = ("gate", "verdict", "asked", "seen", "n", "power")
     body = [
-        (f.name, f.verdict, f.gate.asked, rows.seen(f), str(f.n))
+        (f.name, f.verdict, f.gate.asked, rows.seen(f), str(f.n), rows.chance(f))
         for f in judged.findings
     ]
     return "\n".join(

@@ -58,15 +58,15 @@ def _gates(result: SuiteResult) -> Iterable[str]:
     if result.judged:
         yield (
             f"Bounds of gates are one-sided, at {result.confidence * 100:g} % each;"
-            " `n` counts documents."
+            f" n counts documents; {rows.POWER}."
         )
         yield ""
 
 
 def _findings(judged: Judged) -> Sequence[Sequence[str]]:
-    head = ("gate", "verdict", "asked", "seen", "n")
+    head = ("gate", "verdict", "asked", "seen", "n", "power")
     found = [
-        (f.name, f.verdict, f.gate.asked, rows.seen(f), str(f.n))
+        (f.name, f.verdict, f.gate.asked, rows.seen(f), str(f.n), rows.chance(f))
         for f in judged.findings
     ]
     return (head, *(tuple(line(text) for text in row) for row in found))

@@ -9,6 +9,7 @@ from adapters.verdict import Word
 from evals.figures import NOTHING, fine
 from evals.gates import Finding
 from evals.measures import MEASURES
+from evals.power import NEARER
 from evals.result import Arm, Judged, SuiteResult
 from evals.statistics import Interval
 
@@ -24,6 +25,11 @@ VERDICT: Final[Mapping[Word, str]] = {
     "fail": "fails",
     "inconclusive": "is inconclusive",
 }
+
+POWER: Final = (
+    "power is how often a tune would pass with this n that has gone"
+    f" {NEARER * 100:g} % of the way from what is asked to perfection"
+)
 
 LIMITS: Final = (
     (
@@ -133,6 +139,11 @@ def seen(finding: Finding) -> str:
     unit = "of the baseline" if finding.gate.ratio else "%"
     figure = fine(finding.value, finding.low, finding.high, unit)
     return f"{figure} ({finding.gate.by} {finding.where})" if finding.where else figure
+
+
+def chance(finding: Finding) -> str:
+    """How often the gate would pass a tune that is worth shipping."""
+    return NOTHING if finding.power is None else f"{finding.power * 100:.0f} %"
 
 
 def made(result: SuiteResult) -> tuple[tuple[str, str], ...]:

@@ -32,7 +32,7 @@ def _generator(
     name = judged.generator
     caption = (
         f"Gates of {name}. Bounds are one-sided, at {confidence * 100:g} % each; n counts"
-        " documents. A figure links to the samples that speak against it."
+        f" documents; {rows.POWER}. A figure links to the samples that speak against it."
     )
     found = [
         _row(finding, place(number, i), evidence.gates[name, finding.name])
@@ -52,7 +52,9 @@ def _generator(
         if straight
         else "",
         tag("div", straight, class_="plots") if straight else "",
-        stacked(caption, ("gate", "verdict", "asked", "seen", "n", "says"), found),
+        stacked(
+            caption, ("gate", "verdict", "asked", "seen", "n", "power", "says"), found
+        ),
     )
 
 
@@ -71,5 +73,6 @@ def _row(finding: Finding, anchor: str, listing: Listing) -> tuple[str, ...]:
         finding.gate.asked,
         link(listing.anchor, figure) if listing.ids or listing.more else figure,
         str(finding.n),
+        rows.chance(finding),
         finding.says or "–",  # noqa: RUF001 -- an empty cell
     )

@@ -278,7 +278,8 @@ def _finding(name: str, gate: Gate, arm: Arm, samples: tuple[Sample, ...]) -> Fi
     )
     value = hits / len(asked)
     return Finding(
-        name, gate, verdict, len(asked), value, low, high, where, says, failed
+        *(name, gate, verdict, len(asked), value, low, high, where, says, failed),
+        power=0.44,
     )
 
 

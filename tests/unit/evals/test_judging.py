@@ -78,6 +78,40 @@ def test_a_share_passes_by_its_bound_and_not_by_its_estimate(
     assert finding.value == pytest.approx(1 - failures / n)
 
 
+@pytest.mark.parametrize(("n", "power"), [(650, 0.857), (299, 0.55), (298, 0.0)])
+def test_a_gate_says_how_often_it_would_pass_what_is_worth_shipping(
+    make_sample: Make, n: int, power: float
+) -> None:
+    # Reckoned by hand: 0.998 to the power of 299; of 650, at most 2 of 0.002 each.
+    found = judged(
+        made(make_sample, n), lambda _: answer("invalid"), adherence=LEAST_99
+    )
+    assert found.findings[0].power == pytest.approx(power, abs=0.001)
+
+
+def test_the_power_of_a_gate_for_each_of_several_is_that_of_all_together(
+    make_sample: Make,
+) -> None:
+    each = msgspec.structs.replace(LEAST_99, by="locale")
+    samples = tuple(
+        make_sample(f"s{locale}{i}", cites=("kb-0",), locale=locale)
+        for locale in ("en", "de")
+        for i in range(299)
+    )
+    found = judged(samples, lambda _: answer(), adherence=each)
+    assert found.findings[0].power == pytest.approx(0.5495**2, abs=0.001)
+
+
+def test_documents_of_several_samples_have_no_power_that_is_known(
+    make_sample: Make,
+) -> None:
+    samples = tuple(
+        make_sample(f"s{i}", cites=("kb-0",), document="one") for i in range(9)
+    )
+    found = judged(samples, lambda _: answer(), adherence=LEAST_99)
+    assert found.findings[0].power is None
+
+
 def test_an_open_gate_says_how_many_more_it_takes(make_sample: Make) -> None:
     found = judged(
         made(make_sample, 200), lambda i: answer("valid"), adherence=LEAST_99

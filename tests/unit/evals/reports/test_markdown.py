@@ -12,8 +12,8 @@ def test_the_gates_of_each_generator_stand_with_bounds_and_verdict() -> None:
     rows = [line for line in text.splitlines() if line.startswith("| citation ")]
     cells = [[cell.strip() for cell in row.split("|")[2:-1]] for row in rows[:2]]
     assert cells == [
-        ["fail", "at least 95 %", "75 % [51.56, 90.98]", "16"],
-        ["inconclusive", "at least 95 %", "93.75 % [73.6, 99.68]", "16"],
+        ["fail", "at least 95 %", "75 % [51.56, 90.98]", "16", "44 %"],
+        ["inconclusive", "at least 95 %", "93.75 % [73.6, 99.68]", "16", "44 %"],
     ]
 
 
