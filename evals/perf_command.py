@@ -27,6 +27,7 @@ from evals.performance import Performance, Plan
 from evals.prices import Price
 from evals.progress import shown
 from evals.result import Origin
+from evals.samples import Sample
 from evals.stream import Streamed, Streamer
 from evals.target import connect
 from structured.prompt import AssistInput
@@ -39,8 +40,8 @@ GENERATORS: Final = ("base", "lora", "lora_pref")
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Add what it can be told."""
     add = parser.add_argument
-    add("--samples", type=Path, required=True, metavar="FILE",
-        help="JSON lines, whose inputs are asked in turn")  # fmt: skip
+    add("--samples", type=Path, metavar="FILE",
+        help="JSON lines, whose inputs are asked in turn [made, see `data`: mixed]")  # fmt: skip
     add("--rates", type=above_nought, nargs="+", required=True, metavar="RATE",
         help="requests a second, one run each")  # fmt: skip
     length = parser.add_mutually_exclusive_group(required=True)
@@ -123,7 +124,7 @@ def _ask_as(streamer: Streamer, subject: Subject) -> Ask:
 
 
 def _plan(options: argparse.Namespace) -> Plan:
-    asked = samples.load(options.samples)
+    asked = samples.load(options.samples) if options.samples else _mixed()
     return Plan(
         inputs=tuple(dict.fromkeys(sample.input for sample in asked)),
         tenant=options.tenant,
@@ -137,6 +138,13 @@ def _plan(options: argparse.Namespace) -> Plan:
         max_lag=options.max_lag,
         max_tokens=options.max_tokens,
     )
+
+
+def _mixed() -> tuple[Sample, ...]:
+    """The suite's samples, in an order that has nothing to do with their tasks."""
+    from evals.data.generate import generate  # noqa: PLC0415 -- slow, and not needed with a file
+
+    return tuple(sorted(generate(), key=lambda sample: sample.digest))
 
 
 def _write(path: Path, content: bytes) -> None:

@@ -60,6 +60,18 @@ def _parser() -> argparse.ArgumentParser:
     )
     made.set_defaults(run=_data)
 
+    made = commands.add_parser("curate", help="raw examples to splits with a card")
+    made.add_argument("raw", type=Path, nargs="+", help="JSON lines")
+    made.add_argument("--config", type=Path, help="[training/curate/curation.toml]")
+    made.add_argument("--out", type=Path, required=True, help="directory to make")
+    made.add_argument(
+        "--held-out", type=Path, nargs="*", default=[], help="tests elsewhere"
+    )
+    made.set_defaults(run=_curate)
+
+    made = commands.add_parser("pii", help="what the scrubber finds of what is planted")
+    made.set_defaults(run=_pii)
+
     made = commands.add_parser("sft", help="train with supervision")
     _run_options(made)
     made.add_argument("--start", type=Path, help="run to go on from")
@@ -124,6 +136,27 @@ def _data(options: argparse.Namespace) -> None:
     options.out.parent.mkdir(parents=True, exist_ok=True)
     options.out.write_bytes(examples.dumps(made))
     _say(f"{options.out}: {len(made)} examples, digest {examples.digest(made)}")
+
+
+def _curate(options: argparse.Namespace) -> None:
+    from training.curate import command, pipeline  # noqa: PLC0415 - only what the command needs
+
+    curated = command.run(
+        options.raw,
+        config=options.config or pipeline.CONFIG,
+        out=options.out,
+        held_out=options.held_out,
+        today=datetime.now(UTC).date(),  # noqa: TID251 - the edge: a command was given now
+    )
+    _say(
+        f"{command.told(curated)}\n{options.out}: card.json, funnel.svg, dropped.jsonl"
+    )
+
+
+def _pii(_: argparse.Namespace) -> None:
+    from training.curate import command  # noqa: PLC0415 - only what the command needs
+
+    _say(command.recall())
 
 
 def _sft(options: argparse.Namespace) -> None:

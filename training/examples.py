@@ -35,14 +35,23 @@ class Output(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return msgspec.json.encode(self).decode()
 
 
-class Example(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One example; `id` is SPLIT-NUMBER-INTENT-KIND."""
+class Example(
+    msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True
+):
+    """One example; a generated one's `id` is SPLIT-NUMBER-INTENT-KIND."""
 
     id: str
     intent: Intent
     split: Split
     input: AssistInput
     output: Output
+    source: str = ""
+    """From curation: where it is from, and the columns that govern its use."""
+    license: str = ""
+    consent: str = ""
+    region: str = ""
+    date: str = ""
+    """ISO 8601."""
 
 
 def dumps(examples: Iterable[Example]) -> bytes:

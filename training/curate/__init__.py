@@ -1,0 +1,1 @@
+"""From raw examples to splits that may be trained on, and a card that says why."""
