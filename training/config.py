@@ -5,8 +5,10 @@ from pathlib import Path
 from typing import Literal
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from training.errors import ConfigError
+from training.fields import Fields
 
 
 class Lora(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -66,6 +68,8 @@ class RunConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     start: str | None = None
     """For SFT: the name of the stage whose adapter this one goes on from."""
     preference: Preference | None = None
+    fields: Fields | UnsetType = UNSET
+    """For SFT: what the tokens of the key fields weigh in the loss; all alike, unset."""
 
     def digest(self) -> str:
         """Hex sha256 of the values; comments and order in the file do not count."""

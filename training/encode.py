@@ -7,6 +7,7 @@ import msgspec
 
 from structured.prompt import AssistInput, render
 from training.errors import DataError
+from training.fields import Fields, weights
 
 
 class Encoded(msgspec.Struct, frozen=True):
@@ -14,6 +15,8 @@ class Encoded(msgspec.Struct, frozen=True):
 
     prompt: tuple[int, ...]
     answer: tuple[int, ...]
+    weights: tuple[float, ...] = ()
+    """Of the answer's tokens in the loss; none are all 1."""
 
     @property
     def length(self) -> int:
@@ -34,7 +37,12 @@ def prompt_text(tokenizer: Any, given: AssistInput) -> str:
 
 
 def encode(
-    tokenizer: Any, given: AssistInput, answer: str, *, max_length: int
+    tokenizer: Any,
+    given: AssistInput,
+    answer: str,
+    *,
+    max_length: int,
+    fields: Fields | None = None,
 ) -> Encoded:
     """Tokenise prompt and answer apart, as serving does, and join the ids.
 
@@ -45,10 +53,14 @@ def encode(
         DataError: longer than `max_length`. A cut answer would teach to cut answers.
     """
     prompt = tokenizer(prompt_text(tokenizer, given), add_special_tokens=False)
-    target = tokenizer(answer, add_special_tokens=False)
+    target = tokenizer(
+        answer, add_special_tokens=False, return_offsets_mapping=fields is not None
+    )
     encoded = Encoded(
         tuple(prompt["input_ids"]),
         (*target["input_ids"], int(tokenizer.eos_token_id)),
+        # That the answer ends is wording, too.
+        (*weights(answer, target["offset_mapping"], fields), 1.0) if fields else (),
     )
     if encoded.length > max_length:
         raise DataError(
@@ -59,9 +71,10 @@ def encode(
 
 
 def pad(rows: Sequence[Encoded], *, pad_id: int) -> dict[str, Any]:
-    """A right-padded batch: input_ids, attention_mask, labels.
+    """A right-padded batch: input_ids, attention_mask, labels, weights.
 
-    Labels are -100 on the prompt and on padding, so only the answer is learnt.
+    Labels are -100 on the prompt and on padding, so only the answer is learnt; weights
+    are 0 there, and there at all only if some row has any.
     """
     import torch  # noqa: PLC0415 - heavy, and absent where only data is made
 
@@ -69,9 +82,12 @@ def pad(rows: Sequence[Encoded], *, pad_id: int) -> dict[str, Any]:
     ids = torch.full((len(rows), width), pad_id, dtype=torch.long)
     mask = torch.zeros((len(rows), width), dtype=torch.long)
     labels = torch.full((len(rows), width), -100, dtype=torch.long)
+    weighed = torch.zeros((len(rows), width))
     for index, row in enumerate(rows):
         start, stop = len(row.prompt), row.length
         ids[index, :stop] = torch.tensor((*row.prompt, *row.answer))
         mask[index, :stop] = 1
         labels[index, start:stop] = torch.tensor(row.answer)
-    return {"input_ids": ids, "attention_mask": mask, "labels": labels}
+        weighed[index, start:stop] = torch.tensor(row.weights or (1.0,))
+    batch = {"input_ids": ids, "attention_mask": mask, "labels": labels}
+    return batch | {"weights": weighed} if any(row.weights for row in rows) else batch

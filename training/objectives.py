@@ -5,19 +5,27 @@ only the answer's positions spares most of the head's work and memory, which is 
 these do not call the model's own loss.
 """
 
-from typing import Any
+from typing import Any, NamedTuple
 
 
-def answer_logps(model: Any, batch: dict[str, Any]) -> tuple[Any, Any]:
+class Answers(NamedTuple):
+    """The supervised tokens of a batch, row after row in one vector each."""
+
+    logps: Any
+    """Their log-probabilities (nats)."""
+    rows: Any
+    """The row of each."""
+    weights: Any
+    """What each weighs in a supervised loss."""
+
+
+def answer_logps(model: Any, batch: dict[str, Any]) -> Answers:
     """Log-probabilities of all answer tokens of a batch.
 
     Args:
         model: a PEFT causal language model of the Llama kind.
-        batch: `input_ids`, `attention_mask`, `labels` (-100 where nothing is learnt).
-
-    Returns:
-        The log-probabilities of the supervised tokens, row after row in one vector,
-        and the row of each.
+        batch: `input_ids`, `attention_mask`, `labels` (-100 where nothing is learnt),
+            and `weights`, of the labels' shape, where not all weigh alike.
     """
     import torch  # noqa: PLC0415 - heavy, and absent where only data is made
 
@@ -32,13 +40,44 @@ def answer_logps(model: Any, batch: dict[str, Any]) -> tuple[Any, Any]:
     logits = causal.lm_head(hidden[rows, places])
     chosen = targets[rows, places]
     losses = torch.nn.functional.cross_entropy(logits.float(), chosen, reduction="none")
-    return -losses, rows
+    weighed = batch["weights"][:, 1:][rows, places] if "weights" in batch else 1.0
+    return Answers(-losses, rows, weighed * losses.new_ones(len(rows)))
 
 
 def sft_loss(model: Any, batch: dict[str, Any]) -> Any:
-    """Mean negative log-likelihood per answer token (nats)."""
-    logps, _ = answer_logps(model, batch)
-    return -logps.mean()
+    """Weighted mean of the negative log-likelihood of the answers' tokens (nats).
+
+    Over the sum of the weights of the whole batch, so that a heavy field moves the
+    model more, and a batch that has many of them no more than others.
+    """
+    answers = answer_logps(model, batch)
+    return -(answers.weights * answers.logps).sum() / answers.weights.sum()
+
+
+def orpo_loss(model: Any, batch: dict[str, Any], *, odds_weight: float) -> Any:
+    """ORPO (Hong et al. 2024, arXiv 2403.07691, equations 6 and 7).
+
+    The chosen answers' mean negative log-likelihood per token, and a share of
+    -log sigmoid of the log odds ratio of chosen over rejected, where the odds of an
+    answer are p / (1 - p) and p is its tokens' geometric mean probability. It needs no
+    reference policy, so supervised and preference tuning are one run.
+
+    Args:
+        model: as in `answer_logps`.
+        batch: rows `[chosen..., rejected...]`, the n-th rejected against the n-th chosen.
+        odds_weight: the paper's lambda.
+    """
+    import torch  # noqa: PLC0415 - heavy, and absent where only data is made
+
+    answers = answer_logps(model, batch)
+    count = batch["input_ids"].shape[0]
+    lengths = torch.bincount(answers.rows, minlength=count)
+    means = _sums(answers.logps, answers.rows, count) / lengths
+    # log(1 - p) by expm1: near p = 1, which is where answers end up, 1 - exp is noise.
+    odds = means - torch.log(-torch.expm1(means))
+    chosen, rejected = odds.chunk(2)
+    ratio = -torch.nn.functional.logsigmoid(chosen - rejected).mean()
+    return odds_weight * ratio - answers.logps[answers.rows < count // 2].mean()
 
 
 def preference_loss(
@@ -59,7 +98,7 @@ def preference_loss(
     """
     import torch  # noqa: PLC0415 - heavy, and absent where only data is made
 
-    logps, rows = answer_logps(model, batch)
+    logps, rows, _ = answer_logps(model, batch)
     half = batch["input_ids"].shape[0] // 2
     chosen, rejected = (_sums(logps, rows, 2 * half) - batch["reference"]).chunk(2)
     dpo = -torch.nn.functional.logsigmoid(beta * (chosen - rejected)).mean()
@@ -71,7 +110,7 @@ def sequence_logps(model: Any, batch: dict[str, Any]) -> Any:
     import torch  # noqa: PLC0415 - heavy, and absent where only data is made
 
     with torch.no_grad():
-        logps, rows = answer_logps(model, batch)
+        logps, rows, _ = answer_logps(model, batch)
         return _sums(logps, rows, batch["input_ids"].shape[0])
 
 

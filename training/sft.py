@@ -272,6 +272,7 @@ def _row(tokenizer: Any, example: examples.Example, config: RunConfig) -> Encode
         example.input,
         example.output.text(),
         max_length=config.max_length,
+        fields=config.fields or None,
     )
 
 

@@ -4,6 +4,7 @@ import importlib
 import json
 import math
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -11,7 +12,12 @@ import pytest
 from training import dpo, sft
 from training.config import Lora
 from training.encode import Encoded, pad
-from training.objectives import preference_loss, sequence_logps, sft_loss
+from training.objectives import (
+    orpo_loss,
+    preference_loss,
+    sequence_logps,
+    sft_loss,
+)
 
 SHAPE = Lora(4, 8, 0.0, ("q_proj", "v_proj", "down_proj"))
 ROWS = (
@@ -61,7 +67,9 @@ def test_at_the_reference_the_preference_loss_is_log_2(tuned: Any) -> None:
     assert float(loss.detach()) == pytest.approx(math.log(2), rel=1e-5)
 
 
-def test_the_preference_loss_is_trls(tuned: Any, tmp_path: Path) -> None:
+def test_the_preference_loss_and_its_gradients_are_those_of_trl(
+    tuned: Any, tmp_path: Path
+) -> None:
     datasets = importlib.import_module("datasets")
     trl = importlib.import_module("trl")
     import torch  # noqa: PLC0415 - heavy; the data tests need none
@@ -103,7 +111,99 @@ def test_the_preference_loss_is_trls(tuned: Any, tmp_path: Path) -> None:
             "completion_mask": (batch["labels"] != -100).long(),
         },
     )
-    assert float(mine.detach()) == pytest.approx(float(theirs.detach()), rel=1e-4)
+    assert float(mine.detach()) == pytest.approx(float(theirs.detach()), abs=1e-5)
+    far = (_gradients(model, mine) - _gradients(model, theirs)).abs().max()
+    assert float(far) < 1e-5
+
+
+def _random_rows(seed: int, count: int, *, weighed: bool) -> list[Encoded]:
+    """Random prompts and answers, of weights in which no two tokens are alike."""
+    import torch  # noqa: PLC0415 - heavy; the data tests need none
+
+    torch.manual_seed(seed)
+
+    def ids(low: int, high: int) -> tuple[int, ...]:
+        length = int(torch.randint(low, high, ()))
+        return tuple(torch.randint(3, 250, (length,)).tolist())
+
+    rows: list[Encoded] = []
+    for _ in range(count):
+        prompt, answer = ids(2, 9), ids(2, 12)
+        weights = tuple(torch.rand(len(answer)).tolist()) if weighed else ()
+        rows.append(Encoded(prompt, answer, weights))
+    return rows
+
+
+def _gradients(model: Any, loss: Any) -> Any:
+    import torch  # noqa: PLC0415 - as above
+
+    model.zero_grad()
+    loss.backward()
+    moved = [p.grad.flatten() for p in model.parameters() if p.grad is not None]
+    assert moved
+    return torch.cat(moved).clone()
+
+
+def _plain_means(model: Any, rows: list[Encoded]) -> tuple[list[Any], list[Any]]:
+    """Log-probabilities of each answer's tokens, one row at a time; and their means."""
+    import torch  # noqa: PLC0415 - as above
+
+    tokens: list[Any] = []
+    for row in rows:
+        ids = torch.tensor([[*row.prompt, *row.answer]])
+        logps = model(input_ids=ids).logits.log_softmax(-1)[0]
+        at = range(len(row.prompt) - 1, row.length - 1)
+        picked = [logps[i, t] for i, t in zip(at, row.answer, strict=True)]
+        tokens.append(torch.stack(picked))
+    return tokens, [row.mean() for row in tokens]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_the_weighted_loss_and_its_gradients_are_those_of_a_plain_reference(
+    tuned: Any, seed: int
+) -> None:
+    import torch  # noqa: PLC0415 - as above
+
+    rows = _random_rows(seed, 4, weighed=True)
+    tokens, _ = _plain_means(tuned, rows)
+    weights = torch.cat([torch.tensor(row.weights) for row in rows])
+    plain = -(torch.cat(tokens) * weights).sum() / weights.sum()
+    mine = sft_loss(tuned, pad(rows, pad_id=2))
+    assert float(mine.detach()) == pytest.approx(float(plain.detach()), abs=1e-5)
+    far = (_gradients(tuned, mine) - _gradients(tuned, plain)).abs().max()
+    assert float(far) < 1e-5
+
+
+def test_weights_that_are_all_alike_change_nothing(tuned: Any) -> None:
+    import msgspec  # noqa: PLC0415 - beside its only use
+
+    heavy = [msgspec.structs.replace(r, weights=(2.0,) * len(r.answer)) for r in ROWS]
+    mine, plain = (sft_loss(tuned, pad(r, pad_id=2)) for r in (heavy, ROWS))
+    assert float(mine.detach()) == pytest.approx(float(plain.detach()), rel=1e-6)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_orpo_and_its_gradients_are_those_of_trl(
+    tuned: Any, seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import torch  # noqa: PLC0415 - as above
+
+    # It says on import that it may go away, which is why the loss is our own.
+    monkeypatch.setenv("TRL_EXPERIMENTAL_SILENCE", "1")
+    trl = importlib.import_module("trl.experimental.orpo")
+    rows = _random_rows(seed, 6, weighed=False)
+    tokens, means = _plain_means(tuned, rows)
+    # TRL's method needs its beta alone; its trainer would learn the prompt as well.
+    here = SimpleNamespace(device="cpu")
+    holder = SimpleNamespace(beta=0.25, accelerator=here)
+    losses, *_ = trl.ORPOTrainer.odds_ratio_loss(
+        holder, torch.stack(means[:3]), torch.stack(means[3:])
+    )
+    theirs = -torch.cat(tokens[:3]).mean() - losses.mean()
+    mine = orpo_loss(tuned, pad(rows, pad_id=2), odds_weight=0.25)
+    assert float(mine.detach()) == pytest.approx(float(theirs.detach()), abs=1e-5)
+    far = (_gradients(tuned, mine) - _gradients(tuned, theirs)).abs().max()
+    assert float(far) < 1e-5
 
 
 def _tokenizer(model: Any) -> Any:
