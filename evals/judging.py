@@ -203,10 +203,13 @@ def _spent(
         return Evidence(0, says="there is no baseline to compare with")
     both = [s for s in asked if s.id in arm.answers and s.id in baseline.answers]
     pairs: dict[str, list[tuple[float, float]]] = {}
+    failed: list[str] = []
     for sample in both:
         spent = _tokens(arm, sample.id), _tokens(baseline, sample.id)
         if spent[0] and spent[1]:
             pairs.setdefault(sample.unit, []).append((spent[0], spent[1]))
+            if spent[0] > within[1] * spent[1]:
+                failed.append(sample.id)
     found = ratio.paired(pairs, confidence)
     if found is None:
         return Evidence(0, says="no sample has a valid answer of both")
@@ -226,6 +229,7 @@ def _spent(
         low=found.low,
         high=found.high,
         says=says,
+        failed=tuple(failed),
     )
 
 

@@ -96,7 +96,7 @@ def _line(
                 link(listing.anchor, figure) if named else figure,
                 tag("span", f" n {cell.n}", class_="n"),
                 tag("span", " few", class_="sr") if few else "",
-                class_=f"h{_step(cell.share)}{' few' if few else ''}",
+                class_=f"h{_step(round(cell.share, 2))}{' few' if few else ''}",
             )
         )
     return tag("tr", tag("th", value, scope="row"), *cells)

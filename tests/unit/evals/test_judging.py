@@ -227,6 +227,7 @@ def test_tokens_pass_within_the_demanded_ratio_alone(
     )
     [finding] = found.findings
     assert finding.value == pytest.approx(tokens / 100, rel=0.02)
+    assert bool(finding.failed) == (tokens >= 90), "those that took more than 0.9 times"
     if verdict:
         assert finding.verdict == verdict
 
