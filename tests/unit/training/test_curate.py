@@ -259,7 +259,7 @@ def test_a_person_is_the_same_one_in_passage_request_and_answer() -> None:
     assert "field" not in str(left).lower()
     assert mail in left.input.context[0].text
     assert left.input.context[0].id == left.output.citations[0] == "219-09-9999"
-    assert (found.scrubbed["name"], found.scrubbed["email"]) == (2, 2)
+    assert (found.scrubbed["NAME"], found.scrubbed["EMAIL"]) == (2, 2)
 
 
 def test_the_command_writes_all_or_nothing_and_the_same_again(

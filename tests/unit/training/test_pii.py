@@ -3,7 +3,7 @@
 import pytest
 
 from training.curate import planted
-from training.curate.pii import Scrubber, find, luhn, mod97
+from training.curate.pii import Scrubber, find
 
 SCRUBBER = Scrubber(b"a key")
 
@@ -11,19 +11,19 @@ SCRUBBER = Scrubber(b"a key")
 @pytest.mark.parametrize(
     ("text", "kind", "value"),
     [
-        ("Mail Anna.B+x@Web.de now", "email", "anna.b+x@web.de"),
-        ("IBAN DE89 3704 0044 0532 0130 00.", "iban", "DE89370400440532013000"),
-        ("GB82WEST12345698765432", "iban", "GB82WEST12345698765432"),
-        ("card 4111-1111-1111-1111", "card", "4111111111111111"),
-        ("Amex 3782 822463 10005", "card", "378282246310005"),
-        ("SSN 219-09-9999", "ssn", "219-09-9999"),
-        ("from 81.2.69.142 today", "ip", "81.2.69.142"),
-        ("to 2a02:26f0::17", "ip", "2a02:26f0::17"),
-        ("+49 30 901820", "phone", "4930901820"),
-        ("call me on 55512345", "phone", "55512345"),
-        ("Telefon: 901 820 33", "phone", "90182033"),
-        ("Frau Anna von Müller kommt", "name", "Anna von Müller"),
-        ("Dr. O'Neill, please", "name", "O'Neill"),
+        ("Mail Anna.B+x@Web.de now", "EMAIL", "anna.b+x@web.de"),
+        ("IBAN DE89 3704 0044 0532 0130 00.", "IBAN", "DE89370400440532013000"),
+        ("GB82WEST12345698765432", "IBAN", "GB82WEST12345698765432"),
+        ("card 4111-1111-1111-1111", "CARD", "4111111111111111"),
+        ("Amex 3782 822463 10005", "CARD", "378282246310005"),
+        ("SSN 219-09-9999", "SSN", "219-09-9999"),
+        ("from 81.2.69.142 today", "IP", "81.2.69.142"),
+        ("to 2a02:26f0::17", "IP", "2a02:26f0::17"),
+        ("+49 30 901820", "PHONE", "4930901820"),
+        ("key sk-abcdefghij0123456789XY", "KEY", "sk-abcdefghij0123456789XY"),
+        ("Telefon: 901 820 33", "PHONE", "90182033"),
+        ("Frau Anna von Müller kommt", "NAME", "Anna von Müller"),
+        ("Dr. O'Neill, please", "NAME", "O'Neill"),
     ],
 )
 def test_what_has_a_form_is_found_in_one_spelling(
@@ -36,7 +36,7 @@ def test_what_has_a_form_is_found_in_one_spelling(
     "text",
     [
         "Order 4111111111111112 is open.",
-        "DE89 3704 0044 0532 0130 01 is no account.",
+        "DE89370400440532013001 is no account.",
         "version 10.2.3.4 and firmware 4.1.12.2",
         "127.0.0.1 and ::1 are this machine",
         "10:30:45 until 11:20:00",
@@ -49,13 +49,6 @@ def test_what_has_a_form_is_found_in_one_spelling(
 )
 def test_what_only_looks_like_it_stays(text: str) -> None:
     assert find(text) == ()
-
-
-def test_the_checks_are_those_of_the_standards() -> None:
-    assert luhn("4242424242424242")
-    assert not luhn("4242424242424241")
-    assert mod97("NL91ABNA0417164300")
-    assert not mod97("NL91ABNA0417164301")
 
 
 def test_one_value_is_one_pseudonym_however_it_is_written() -> None:
@@ -71,9 +64,11 @@ def test_scrubbing_twice_is_scrubbing_once() -> None:
         "Mr John Smith, j.smith@acme.com, +44 20 7946 0958, 81.2.69.142, 219-09-9999,"
         " 4111 1111 1111 1111, DE89 3704 0044 0532 0130 00"
     )
-    once = SCRUBBER.scrub(text)
-    assert len(once.found) == 7
-    assert SCRUBBER.scrub(once.text) == type(once)(once.text, ())
+    for key in range(200):
+        scrubber = Scrubber(str(key).encode())
+        once = scrubber.scrub(text)
+        assert len(once.found) == 7
+        assert scrubber.scrub(once.text) == type(once)(once.text, ())
 
 
 def test_the_ids_of_passages_stay_whatever_they_look_like() -> None:
@@ -86,7 +81,7 @@ def test_the_ids_of_passages_stay_whatever_they_look_like() -> None:
 
 def test_what_is_planted_is_found_and_decoys_are_left() -> None:
     rows = {row.kind: row for row in planted.measure(each=100)}
-    for kind in ("email", "iban", "card", "ssn", "ip", "phone", "name"):
+    for kind in ("EMAIL", "IBAN", "CARD", "SSN", "IP", "PHONE", "NAME"):
         assert rows[kind].found >= 98, rows[kind]
     assert rows[planted.DECOY].found / rows[planted.DECOY].planted < 0.03
     # Said in docs/curation.md: a name without a title has no form.
