@@ -130,7 +130,7 @@ nightly: .venv
 .PHONY: results
 results: .venv
 	@# the suite says by its exit code whether the adapters may ship: 1 no, 3 not known
-	.venv/bin/python -m evals suite --scale $(SCALE) --concurrency 8 --results docs/results.md; \
+	.venv/bin/python -m evals suite --scale $(SCALE) --concurrency 16 --results docs/results.md; \
 		code=$$?; [ $$code = 0 ] || [ $$code = 1 ] || [ $$code = 3 ]
 	.venv/bin/python -m bench record
 
