@@ -7,6 +7,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import msgspec
 import pytest
 
 from training import dpo, sft
@@ -175,8 +176,6 @@ def test_the_weighted_loss_and_its_gradients_are_those_of_a_plain_reference(
 
 
 def test_weights_that_are_all_alike_change_nothing(tuned: Any) -> None:
-    import msgspec  # noqa: PLC0415 - beside its only use
-
     heavy = [msgspec.structs.replace(r, weights=(2.0,) * len(r.answer)) for r in ROWS]
     mine, plain = (sft_loss(tuned, pad(r, pad_id=2)) for r in (heavy, ROWS))
     assert float(mine.detach()) == pytest.approx(float(plain.detach()), rel=1e-6)
