@@ -34,7 +34,7 @@ MAKERS: Final[Mapping[str, tuple[Maker, int, int]]] = {
     "refusal": (refusal, 650, 9),
     "lookalike": (lookalike, 300, 2),
     "redteam": (redteam, 130, 8),
-    "locales": (locales, 60, 1),
+    "locales": (locales, 120, 1),
     "stability": (stability, 40, 1),
 }
 """At the least, every maker shows each of its kinds once."""

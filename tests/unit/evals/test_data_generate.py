@@ -49,7 +49,7 @@ def test_there_are_as_many_samples_of_each_task_as_the_gates_need(
         "refusal": 650,
         "lookalike": 300,
         "redteam": 130,
-        "locales": 300,
+        "locales": 600,
         "stability": 320,
     }
     assert tuple(MAKERS) == TASKS
