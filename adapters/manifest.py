@@ -39,7 +39,7 @@ LARGEST_JSON: Final = 1 << 20
 
 Digest = Annotated[str, msgspec.Meta(pattern=DIGEST)]
 Dtype = Literal["float32", "bfloat16", "float16"]
-Method = Literal["sft", "dpo"]
+Method = Literal["sft", "dpo", "orpo"]
 DTYPES: Final[Mapping[str, Dtype]] = {
     "F32": "float32",
     "BF16": "bfloat16",

@@ -72,20 +72,30 @@ def _parser() -> argparse.ArgumentParser:
     made = commands.add_parser("pii", help="what the scrubber finds of what is planted")
     made.set_defaults(run=_pii)
 
-    made = commands.add_parser("sft", help="train with supervision")
-    _run_options(made)
-    made.add_argument("--start", type=Path, help="run to go on from")
-    made.set_defaults(run=_sft)
-
-    made = commands.add_parser("dpo", help="train on preference pairs")
-    _run_options(made)
-    made.add_argument(
-        "--parent", type=Path, required=True, help="adapter to go on from"
-    )
-    made.set_defaults(run=_dpo)
-
+    _train_commands(commands)
     _result_commands(commands)
     return parser
+
+
+def _train_commands(commands: Any) -> None:
+    made = commands.add_parser("run", help="train, or go on with what was interrupted")
+    made.add_argument("config", type=Path, help="TOML file")
+    _run_options(made)
+    made.add_argument(
+        "--from", dest="start", type=Path, help="run or adapter to go on from"
+    )
+    made.set_defaults(run=_run, method=None)
+
+    # The commands on the cards of the first adapters.
+    for name, option, word in (
+        ("sft", "--start", "supervision"),
+        ("dpo", "--parent", "pairs"),
+    ):
+        made = commands.add_parser(name, help=f"train with {word}: as `run` does")
+        made.add_argument("--config", type=Path, required=True, help="TOML file")
+        _run_options(made)
+        made.add_argument(option, dest="start", type=Path, help="what to go on from")
+        made.set_defaults(run=_run, method=name)
 
 
 def _result_commands(commands: Any) -> None:
@@ -96,6 +106,17 @@ def _result_commands(commands: Any) -> None:
     made.add_argument("--skip", type=int, default=0, help="leave out the first ones")
     made.add_argument("--out", type=Path, help="write the answers as JSON")
     made.set_defaults(run=_check)
+
+    made = commands.add_parser("own", help="pairs of an adapter's own answers, ranked")
+    made.add_argument("--base", type=Path, required=True)
+    made.add_argument("--adapter", type=Path, required=True)
+    made.add_argument("--examples", type=Path, required=True, help="JSON lines to ask")
+    made.add_argument(
+        "--count", type=int, default=300, help="ask so many (default 300)"
+    )
+    made.add_argument("--samples", type=int, default=4, help="answers each (default 4)")
+    made.add_argument("--out", type=Path, required=True, help="file of pairs to write")
+    made.set_defaults(run=_own)
 
     made = commands.add_parser("round", help="copy a run with bfloat16 weights")
     made.add_argument("--run", dest="trained", type=Path, required=True)
@@ -111,9 +132,12 @@ def _result_commands(commands: Any) -> None:
 
 
 def _run_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--config", type=Path, required=True, help="TOML file")
     parser.add_argument("--base", type=Path, required=True, help="prepared base")
     parser.add_argument("--out", type=Path, required=True, help="directory to make")
+    parser.add_argument("--data", type=Path, help="curated set, or directory of pairs")
+    parser.add_argument(
+        "--fresh", action="store_true", help="throw away an interrupted run's work"
+    )
 
 
 def _say(text: str) -> None:
@@ -159,22 +183,13 @@ def _pii(_: argparse.Namespace) -> None:
     _say(command.recall())
 
 
-def _sft(options: argparse.Namespace) -> None:
-    from training import config, sft  # noqa: PLC0415 - only what the command needs
+def _run(options: argparse.Namespace) -> None:
+    from training import config, run  # noqa: PLC0415 - only what the command needs
 
-    loaded = config.load(options.config, method="sft")
-    run = sft.train(loaded, base_dir=options.base, out=options.out, start=options.start)
-    _say(f"{options.out}: {run.steps} steps in {run.seconds:.0f} s")
-
-
-def _dpo(options: argparse.Namespace) -> None:
-    from training import config, dpo  # noqa: PLC0415 - only what the command needs
-
-    loaded = config.load(options.config, method="dpo")
-    run = dpo.train(
-        loaded, base_dir=options.base, parent_dir=options.parent, out=options.out
-    )
-    _say(f"{options.out}: {run.steps} steps in {run.seconds:.0f} s")
+    places = run.Places(options.base, options.out, options.data, options.start)
+    loaded = config.load(options.config, method=options.method)
+    done = run.run(loaded, places, fresh=options.fresh)
+    _say(f"{options.out}: {done.steps} steps in {done.seconds:.0f} s")
 
 
 def _check(options: argparse.Namespace) -> None:
@@ -193,6 +208,18 @@ def _check(options: argparse.Namespace) -> None:
             f"{name:20} {share.value:7.2%}  n={share.n}  [{share.lower:.1%}, {share.upper:.1%}]"
         )
     _say(f"tokens_per_output    {report.tokens_per_output:7.2f}")
+
+
+def _own(options: argparse.Namespace) -> None:
+    from training import examples, preference, rank  # noqa: PLC0415 - only what the command needs
+    from training.watch import spread  # noqa: PLC0415 - as above
+
+    asked = spread(examples.load(options.examples), options.count)
+    draw = rank.Draw(samples=options.samples)
+    made = rank.own_pairs(options.base, options.adapter, asked, draw)
+    options.out.parent.mkdir(parents=True, exist_ok=True)
+    options.out.write_bytes(preference.dumps(made))
+    _say(f"{options.out}: {len(made)} pairs of {len(asked)} examples")
 
 
 def _round(options: argparse.Namespace) -> None:

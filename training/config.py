@@ -1,14 +1,20 @@
 """A run's configuration: one TOML file, every value with its unit and its reason."""
 
 import hashlib
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Final, Literal
 
 import msgspec
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET, Meta, UnsetType
 
 from training.errors import ConfigError
 from training.fields import Fields
+
+Method = Literal["sft", "dpo", "orpo"]
+
+_Positive = Annotated[int, Meta(ge=1)]
+_Digest = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]
 
 
 class Lora(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -18,6 +24,26 @@ class Lora(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     lora_alpha: int
     lora_dropout: float
     target_modules: tuple[str, ...]
+    use_dora: bool | UnsetType = UNSET
+    """PEFT's switches that no replica serves; they are refused with the reason."""
+    lora_bias: bool | UnsetType = UNSET
+    modules_to_save: tuple[str, ...] | UnsetType = UNSET
+    init_lora_weights: bool | str | UnsetType = UNSET
+
+
+class Bottleneck(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Houlsby's adapter behind each layer's MLP; cannot be served by vLLM."""
+
+    size: _Positive
+    """Width of the bottleneck, in units of the hidden state's width."""
+
+
+class Quantised(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """QLoRA: the base in four bits while the adapter learns."""
+
+    kind: Literal["nf4", "fp4"] = "nf4"
+    double: bool = True
+    """Quantise the scales, too: 0.4 bits a weight less."""
 
 
 class Optim(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -42,6 +68,15 @@ class Data(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Training words: few subjects said in many ways, or many said in few."""
 
 
+class Curated(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Which curated data set: what `python -m training curate` wrote."""
+
+    digest: _Digest
+    """Of `train.jsonl`: sha256."""
+    limit: _Positive | UnsetType = UNSET
+    """The first so many examples alone, for ablations at an equal budget."""
+
+
 class Preference(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The preference objective: sigmoid DPO plus a share of plain SFT."""
 
@@ -52,50 +87,146 @@ class Preference(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     sft_weight: float
 
 
+class Orpo(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """ORPO: supervised loss and log odds ratio in one, without a reference."""
+
+    odds_weight: Annotated[float, Meta(gt=0)]
+    """The paper's lambda."""
+
+
+class Pairs(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Which preference pairs: a file of JSON lines."""
+
+    digest: _Digest
+    """sha256 of the file."""
+
+
+class Looks(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Now and then a look at what the adapter can: the best look is what is kept."""
+
+    every: _Positive
+    """Steps between looks."""
+    examples: _Positive
+    """Validation examples that are answered, greedily; all give the loss."""
+    patience: _Positive
+    """Looks without a better one, after which the run ends."""
+
+
+class Checkpoints(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a killed run goes on from."""
+
+    every: _Positive = 25
+    """Steps: about two minutes' work is what a kill costs at most on two cores."""
+
+
 class RunConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One training run."""
+    """One training run. What came later is absent by default: old digests hold."""
 
     ref: str
     base: str
-    method: Literal["sft", "dpo"]
+    method: Method
     seed: int
     max_length: int
     """Tokens of prompt and answer; a longer example is refused, never cut."""
-    data: Data
     optim: Optim
+    data: Data | UnsetType = UNSET
+    curated: Curated | UnsetType = UNSET
     lora: Lora | None = None
     """For a fresh adapter; what goes on from another keeps its shape."""
+    bottleneck: Bottleneck | UnsetType = UNSET
+    full: bool | UnsetType = UNSET
+    """Move the whole model; what comes of it is a base of its own, and no adapter."""
+    quantised: Quantised | UnsetType = UNSET
     start: str | None = None
-    """For SFT: the name of the stage whose adapter this one goes on from."""
+    """The name of the stage, or the ref of the adapter, that this one goes on from."""
     preference: Preference | None = None
+    orpo: Orpo | UnsetType = UNSET
+    pairs: Pairs | UnsetType = UNSET
     fields: Fields | UnsetType = UNSET
     """For SFT: what the tokens of the key fields weigh in the loss; all alike, unset."""
+    base_digest: _Digest | UnsetType = UNSET
+    """The base must be this one; unset, the one that its own record names."""
+    max_target: _Positive | UnsetType = UNSET
+    """Tokens of an answer; a longer one is refused, for a cut one would be learnt."""
+    looks: Looks | UnsetType = UNSET
+    checkpoints: Checkpoints | UnsetType = UNSET
 
     def digest(self) -> str:
         """Hex sha256 of the values; comments and order in the file do not count."""
         return hashlib.sha256(msgspec.json.encode(self, order="sorted")).hexdigest()
 
+    def given(self) -> frozenset[str]:
+        """Names of the optional parts that are there."""
+        values = msgspec.structs.asdict(self)
+        return frozenset(
+            name
+            for name, value in values.items()
+            if value is not UNSET and value is not None and value is not False
+        )
 
-def load(path: Path, *, method: Literal["sft", "dpo"]) -> RunConfig:
-    """Read the TOML configuration of a run by `method`.
+
+ONE_OF: Final[Mapping[Method, tuple[tuple[frozenset[str], str], ...]]] = {
+    "sft": (
+        (frozenset({"data", "curated"}), "one of [data] and [curated]"),
+        (
+            frozenset({"lora", "bottleneck", "full", "start"}),
+            "one of [lora], [bottleneck], full = true and start",
+        ),
+    ),
+    "dpo": (
+        (frozenset({"preference"}), "a [preference] table"),
+        (frozenset({"data", "pairs"}), "one of [data] and [pairs]"),
+    ),
+    "orpo": (
+        (frozenset({"orpo"}), "an [orpo] table"),
+        (frozenset({"pairs"}), "a [pairs] table"),
+        (frozenset({"lora", "start"}), "one of [lora] and start"),
+    ),
+}
+"""Of each set, by method, a configuration has exactly one."""
+
+NEVER: Final[Mapping[Method, frozenset[str]]] = {
+    "sft": frozenset({"preference", "orpo", "pairs"}),
+    "dpo": frozenset({"orpo", "fields", "lora", "bottleneck", "full", "curated"}),
+    "orpo": frozenset(
+        {"preference", "fields", "bottleneck", "full", "data", "curated"}
+    ),
+}
+"""Parts that a method makes nothing of."""
+
+
+def load(path: Path, *, method: Method | None = None) -> RunConfig:
+    """Read the TOML configuration of a run, by `method` if one is named.
 
     Raises:
-        ConfigError: missing, malformed, of the other method, or without the part
-            that its method needs.
+        ConfigError: missing, malformed, of another method, or without what its
+            method needs, or with what its method makes nothing of.
     """
     try:
         config = msgspec.toml.decode(path.read_bytes(), type=RunConfig)
     except (OSError, ValueError) as error:
         raise ConfigError(f"{path}: {error}") from error
-    if config.method != method:
+    if method is not None and config.method != method:
         raise ConfigError(
             f"{path}: method is {config.method}; `python -m training {config.method}`"
             " runs it"
         )
-    if method == "sft" and (config.lora is None) == (config.start is None):
-        raise ConfigError(
-            f"{path}: method sft needs either a [lora] table or `start`, not both"
-        )
-    if method == "dpo" and config.preference is None:
-        raise ConfigError(f"{path}: method dpo needs a [preference] table")
+    if wrong := _wrong(config):
+        raise ConfigError(f"{path}: {wrong}")
     return config
+
+
+def _wrong(config: RunConfig) -> str:
+    given = config.given()
+    for choices, said in ONE_OF[config.method]:
+        if len(choices & given) != 1:
+            there = ", ".join(sorted(choices & given)) or "none"
+            return f"a run by {config.method} needs {said}; there is {there}"
+    if useless := NEVER[config.method] & given:
+        return (
+            f"a run by {config.method} makes nothing of {', '.join(sorted(useless))}:"
+            " leave it out"
+        )
+    if "quantised" in given and "lora" not in given:
+        return "[quantised] is for a fresh [lora]: nothing else learns on four bits"
+    return ""

@@ -4,6 +4,8 @@ TrainingError
 ├── BaseError      the base checkpoint cannot be prepared or is not what it says
 ├── DataError      examples or pairs that must not be trained on
 ├── ConfigError    a run's configuration
+├── TuneError      a run that cannot go on: loss, memory, disk
+│   └── CheckpointError   work that cannot be kept, or is another run's
 └── PublishError   an adapter that must not leave the worker
 """
 
@@ -22,6 +24,14 @@ class DataError(TrainingError):
 
 class ConfigError(TrainingError):
     """A run's configuration is not usable."""
+
+
+class TuneError(TrainingError):
+    """A run cannot go on; says at which step, and what would help."""
+
+
+class CheckpointError(TuneError):
+    """Work cannot be kept, or is another run's."""
 
 
 class PublishError(TrainingError):

@@ -7,6 +7,8 @@ these do not call the model's own loss.
 
 from typing import Any, NamedTuple
 
+from training.models import body
+
 
 class Answers(NamedTuple):
     """The supervised tokens of a batch, row after row in one vector each."""
@@ -23,13 +25,13 @@ def answer_logps(model: Any, batch: dict[str, Any]) -> Answers:
     """Log-probabilities of all answer tokens of a batch.
 
     Args:
-        model: a PEFT causal language model of the Llama kind.
+        model: a causal language model of the Llama kind, or PEFT's around one.
         batch: `input_ids`, `attention_mask`, `labels` (-100 where nothing is learnt),
             and `weights`, of the labels' shape, where not all weigh alike.
     """
     import torch  # noqa: PLC0415 - heavy, and absent where only data is made
 
-    causal = model.get_base_model()
+    causal = body(model)
     hidden = causal.model(
         input_ids=batch["input_ids"],
         attention_mask=batch["attention_mask"],

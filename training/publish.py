@@ -15,7 +15,7 @@ from adapters.golden import TOP, Golden, Said, Token
 from adapters.manifest import About, BaseModel, Data, Manifest, Metric, Run, seal
 from adapters.refs import AdapterRef, BaseRef
 from structured.prompt import render
-from training import base, quickcheck, sft
+from training import base, quickcheck, record
 from training.config import RunConfig
 from training.data.generate import generate
 from training.errors import PublishError
@@ -43,19 +43,19 @@ def publish(
         PublishError: another base, or an adapter without effect.
         AdapterError: the files do not describe a LoRA.
     """
-    run = sft.read_run(trained)
-    record = base.verify(base_dir, ref=run.config.base)
-    if record.digest != run.base_digest:
+    run = record.read_run(trained)
+    found = base.verify(base_dir, ref=run.config.base)
+    if found.digest != run.base_digest:
         raise PublishError(
             f"{run.config.ref} was trained on base digest {run.base_digest},"
-            f" {base_dir} has {record.digest}; publish beside the base of the run"
+            f" {base_dir} has {found.digest}; publish beside the base of the run"
         )
     looked = quickcheck.read(report)
     looks = find_probes(base_dir, trained)
     with whole_directory(out) as draft:
         shutil.copy(trained / WEIGHTS, draft / WEIGHTS)
         clean_config(trained / CONFIG, draft / CONFIG, base_ref=run.config.base)
-        facts = _facts(run, looked, looks, now, source=record.source)
+        facts = _facts(run, looked, looks, now, source=found.source)
         manifest = seal(draft, facts)
         card.write(draft)
         for path in draft.iterdir():
@@ -69,7 +69,7 @@ def to_bfloat16(trained: Path, out: Path) -> None:
     from safetensors.torch import load_file, save_file  # noqa: PLC0415 - as above
 
     with whole_directory(out) as draft:
-        for name in (CONFIG, sft.RUN_RECORD):
+        for name in (CONFIG, record.RUN_RECORD):
             shutil.copy(trained / name, draft / name)
         weights: dict[str, Any] = load_file(trained / WEIGHTS)
         rounded = {name: each.to(torch.bfloat16) for name, each in weights.items()}
@@ -140,7 +140,7 @@ def _first_token(model: Any, tokenizer: Any, text: str) -> Said:
 
 
 def _facts(
-    run: sft.Run,
+    run: record.Run,
     looked: quickcheck.Report,
     looks: Mapping[str, Golden],
     now: datetime,
@@ -171,7 +171,7 @@ def _facts(
     )
 
 
-def _data(stages: Sequence[sft.Run]) -> Data:
+def _data(stages: Sequence[record.Run]) -> Data:
     """Digest and count over all stages; each stage's own stand in the settings."""
     digests = [stage.data_digest for stage in stages]
     joined = "".join(f"{digest}\n" for digest in digests)
@@ -183,7 +183,7 @@ def _data(stages: Sequence[sft.Run]) -> Data:
     )
 
 
-def _settings(stage: sft.Run) -> dict[str, Any]:
+def _settings(stage: record.Run) -> dict[str, Any]:
     """A stage's configuration and what came of it, as plain JSON values."""
     settings: dict[str, Any] = json.loads(msgspec.json.encode(stage.config))
     kept = {key: value for key, value in settings.items() if value is not None}

@@ -14,7 +14,7 @@ import msgspec
 from structured.check import check
 from structured.outcome import Accepted
 from structured.schema import Schema, compile_schema
-from training import base, sft
+from training import base, models
 from training.bounds import exact_bounds
 from training.data.generate import generate
 from training.encode import prompt_text
@@ -85,18 +85,20 @@ def look(
 def load(base_dir: Path, adapter_dir: Path | None) -> tuple[Any, Any]:
     """Base with or without an adapter, for inference in float32."""
     base.verify(base_dir)
-    model, tokenizer = sft.load_base(base_dir, seed=0)
+    model, tokenizer = models.load_base(base_dir, seed=0)
     if adapter_dir is not None:
-        from peft import PeftModel  # noqa: PLC0415 - heavy
-
-        model = PeftModel.from_pretrained(model, str(adapter_dir))
+        model = models.continued(model, adapter_dir)
     return model.eval(), tokenizer
 
 
 def answer_all(
-    model: Any, tokenizer: Any, asked: Sequence[Example]
+    model: Any, tokenizer: Any, asked: Sequence[Example], *, temperature: float = 0.0
 ) -> list[tuple[str, int, bool]]:
-    """Greedy answers: text, tokens (end token included), whether it ended by itself."""
+    """Answers: text, tokens (end token included), whether it ended by itself.
+
+    Greedy at temperature 0; above it drawn from torch's generator, which the caller
+    seeds.
+    """
     import torch  # noqa: PLC0415 - heavy
 
     tokenizer.padding_side = "left"
@@ -105,6 +107,9 @@ def answer_all(
     )
     done: list[tuple[str, int, bool]] = [("", 0, False)] * len(asked)
     end = int(tokenizer.eos_token_id)
+    how: dict[str, Any] = {"do_sample": False}
+    if temperature:
+        how = {"do_sample": True, "temperature": temperature}
     for start in range(0, len(order), BATCH):
         chunk = order[start : start + BATCH]
         prompts = [prompt_text(tokenizer, asked[i].input) for i in chunk]
@@ -112,9 +117,7 @@ def answer_all(
             prompts, add_special_tokens=False, padding=True, return_tensors="pt"
         )
         with torch.no_grad():
-            output = model.generate(
-                **batch, max_new_tokens=MAX_NEW_TOKENS, do_sample=False
-            )
+            output = model.generate(**batch, max_new_tokens=MAX_NEW_TOKENS, **how)
         width = batch["input_ids"].shape[1]
         for row, index in zip(output.tolist(), chunk, strict=True):
             made = row[width:]

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from training import dpo, sft
+from training import models, preference
 from training.config import Lora
 from training.encode import Encoded, pad
 from training.objectives import (
@@ -32,8 +32,8 @@ def tuned(tiny_base: Path) -> Any:
     """The tiny base with an adapter that already does something."""
     import torch  # noqa: PLC0415 - heavy; the data tests need none
 
-    model, _ = sft.load_base(tiny_base, seed=0)
-    model = sft.with_lora(model, SHAPE)
+    model, _ = models.load_base(tiny_base, seed=0)
+    model = models.with_lora(model, SHAPE)
     for name, weights in model.named_parameters():
         if "lora_B" in name:
             torch.nn.init.normal_(weights, std=0.1)
@@ -62,8 +62,10 @@ def test_the_prompt_and_the_padding_are_not_learnt() -> None:
 
 
 def test_at_the_reference_the_preference_loss_is_log_2(tuned: Any) -> None:
-    rows = dpo.with_reference(tuned, [dpo.PairRow(ROWS[0], ROWS[1])], pad_id=2, size=1)
-    batch = dpo.pad_pairs(rows, pad_id=2)
+    rows = preference.with_reference(
+        tuned, [preference.PairRow(ROWS[0], ROWS[1])], pad_id=2, size=1
+    )
+    batch = preference.pad_pairs(rows, pad_id=2)
     loss = preference_loss(tuned, batch, beta=0.1, sft_weight=0.0)
     assert float(loss.detach()) == pytest.approx(math.log(2), rel=1e-5)
 
@@ -96,13 +98,15 @@ def test_the_preference_loss_and_its_gradients_are_those_of_trl(
         processing_class=_tokenizer(tuned),
     )
     model = trainer.model
-    row = dpo.PairRow(Encoded((1, 40, 41), (50, 51, 2)), Encoded((1, 40, 41), (60, 2)))
-    rows = dpo.with_reference(model, [row], pad_id=2, size=1)
+    row = preference.PairRow(
+        Encoded((1, 40, 41), (50, 51, 2)), Encoded((1, 40, 41), (60, 2))
+    )
+    rows = preference.with_reference(model, [row], pad_id=2, size=1)
     with torch.no_grad():
         for name, weights in model.named_parameters():
             if "lora_B.default" in name:
                 weights.add_(0.05)
-    batch = dpo.pad_pairs(rows, pad_id=2)
+    batch = preference.pad_pairs(rows, pad_id=2)
     mine = preference_loss(model, batch, beta=0.3, sft_weight=0.25)
     theirs = trainer.compute_loss(
         model,

@@ -9,11 +9,12 @@ import pytest
 
 from adapters.manifest import load
 from structured.prompt import render
-from training import base, config, dpo, publish, quickcheck, sft
+from training import base, config, publish, quickcheck, record
 from training.config import Data
 from training.data.generate import generate
 from training.encode import encode, prompt_text
 from training.errors import DataError, PublishError
+from training.run import Places, run
 
 CONFIGS = Path(__file__).parents[3] / "training" / "configs"
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
@@ -40,23 +41,32 @@ def small(method: str) -> config.RunConfig:
 @pytest.fixture(scope="module")
 def trained(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("runs") / "acme-behav-lora@v1"
-    sft.train(small("sft"), base_dir=tiny_base, out=out)
+    run(small("sft"), Places(tiny_base, out))
     return out
 
 
 def test_a_supervised_run_moves_the_loss_and_leaves_only_its_files(
     trained: Path,
 ) -> None:
-    run = sft.read_run(trained)
-    losses = [entry["eval_loss"] for entry in run.log if "eval_loss" in entry]
-    assert run.steps == 4
+    done = record.read_run(trained)
+    losses = [entry["eval_loss"] for entry in done.log if "eval_loss" in entry]
+    assert done.steps == 4
+    assert done.starts == 1
     assert losses[-1] < 5.56  # the log of 259, the vocabulary's size
-    assert "scratch" not in {path.name for path in trained.iterdir()}
+    assert {path.name for path in trained.iterdir()} == {
+        "adapter_model.safetensors",
+        "adapter_config.json",
+        "README.md",  # PEFT's, which publishing replaces
+        "run.json",
+        "curves.svg",
+        "tensorboard",
+    }
+    assert [path.name for path in trained.parent.iterdir()] == [trained.name]
 
 
 def test_the_same_seed_gives_the_same_adapter(tiny_base: Path, trained: Path) -> None:
     again = trained.with_name("again")
-    sft.train(small("sft"), base_dir=tiny_base, out=again)
+    run(small("sft"), Places(tiny_base, again))
     name = publish.WEIGHTS
     assert (again / name).read_bytes() == (trained / name).read_bytes()
 
@@ -65,9 +75,9 @@ def test_a_preference_run_goes_on_from_its_parent(
     tiny_base: Path, trained: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "acme-behav-pref@v1"
-    run = dpo.train(small("dpo"), base_dir=tiny_base, parent_dir=trained, out=out)
-    mean = next(entry["train_loss"] for entry in run.log if "train_loss" in entry)
-    assert run.steps == 2
+    done = run(small("dpo"), Places(tiny_base, out, start=trained))
+    mean = next(entry["train_loss"] for entry in done.log if "train_loss" in entry)
+    assert done.steps == 2
     assert 0 < mean < 5  # log 2 at the start, and half of the answers' loss
     name = publish.WEIGHTS
     assert (out / name).read_bytes() != (trained / name).read_bytes()
@@ -103,11 +113,11 @@ def test_a_published_adapter_is_sealed_and_names_no_machine(
 def test_an_adapter_is_not_published_beside_another_base(
     tiny_base: Path, trained: Path, tmp_path: Path
 ) -> None:
-    run = sft.read_run(trained)
+    found = record.read_run(trained)
     other = tmp_path / "run"
     other.mkdir()
-    changed = msgspec.structs.replace(run, base_digest="0" * 64)
-    (other / sft.RUN_RECORD).write_bytes(msgspec.json.encode(changed))
+    changed = msgspec.structs.replace(found, base_digest="0" * 64)
+    (other / record.RUN_RECORD).write_bytes(msgspec.json.encode(changed))
     with pytest.raises(PublishError, match="base digest"):
         publish.publish(
             trained=other,

@@ -1,0 +1,147 @@
+"""What a killed run goes on from: a directory of work beside the one that it will make.
+
+    .NAME.work/
+        work.json            whose work it is: digests of configuration, data and base
+        checkpoint-25/       transformers' state, whole where `whole.json` is in it
+        kept-50/             the weights of the best look so far
+
+A kill may come in the middle of writing. `whole.json` is written last, after all else is
+on the disk; a checkpoint without it is no checkpoint.
+"""
+
+import os
+import shutil
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from training import models
+from training.errors import CheckpointError
+
+WORK: Final = "work.json"
+WHOLE: Final = "whole.json"
+KEEP: Final = 2
+"""Whole checkpoints that stay: the newest, and one more should its disk be bad."""
+
+
+class Owner(msgspec.Struct, frozen=True):
+    """Whose work it is; anything else may not go on with it."""
+
+    config: str
+    data: str
+    base: str
+
+
+class Whole(msgspec.Struct, frozen=True):
+    """A checkpoint's mark: what was spent until then."""
+
+    step: int
+    seconds: float
+    starts: int
+
+
+class Work:
+    """The directory of one run's work."""
+
+    def __init__(self, out: Path, owner: Owner) -> None:
+        self.path = out.with_name(f".{out.name}.work")
+        self._owner = owner
+        self._out = out
+
+    def open(self, *, fresh: bool) -> None:
+        """Make the directory, or take up the one that is there.
+
+        Args:
+            fresh: throw away what is there.
+
+        Raises:
+            CheckpointError: it is another run's.
+        """
+        if fresh:
+            shutil.rmtree(self.path, ignore_errors=True)
+        self.path.mkdir(parents=True, exist_ok=True)
+        mark = self.path / WORK
+        if not mark.is_file():
+            self._clear()
+            _write(mark, self._owner)
+            return
+        found = msgspec.json.decode(mark.read_bytes(), type=Owner)
+        different = [
+            name
+            for name, value in msgspec.structs.asdict(self._owner).items()
+            if value != getattr(found, name)
+        ]
+        if different:
+            raise CheckpointError(
+                f"{self.path} is the work of a run with another {', '.join(different)}:"
+                " finish that one, or give --fresh to throw its work away"
+            )
+
+    def newest(self) -> tuple[Path, Whole] | None:
+        """The newest whole checkpoint; half-written ones go away."""
+        found: list[tuple[Path, Whole]] = []
+        for path in self.path.glob("checkpoint-*"):
+            try:
+                mark = (path / WHOLE).read_bytes()
+                found.append((path, msgspec.json.decode(mark, type=Whole)))
+            except (OSError, msgspec.MsgspecError):
+                shutil.rmtree(path)
+        return max(found, key=lambda each: each[1].step, default=None)
+
+    def finish(self, path: Path, whole: Whole) -> None:
+        """Mark a checkpoint as whole, and let the older ones but one go."""
+        for file in path.rglob("*"):
+            if file.is_file():
+                _to_disk(file)
+        _write(path / WHOLE, whole)
+        older = sorted(self.path.glob("checkpoint-*"), key=_number)[:-KEEP]
+        for old in older:
+            shutil.rmtree(old)
+
+    def kept(self, step: int) -> Path:
+        """Where the weights of a look are kept."""
+        return self.path / f"kept-{step}"
+
+    def keep(self, step: int, model: Any) -> None:
+        """Keep the weights of the best look, and no others."""
+        path = self.kept(step)
+        shutil.rmtree(path, ignore_errors=True)
+        models.save(model, path)
+        for file in path.rglob("*"):
+            _to_disk(file)
+
+    def forget(self, but: int) -> None:
+        """Drop the weights of every look but one; after the checkpoint that knows it."""
+        for path in self.path.glob("kept-*"):
+            if _number(path) != but:
+                shutil.rmtree(path)
+
+    def done(self) -> None:
+        """Remove all of it: the run has made what it was for."""
+        shutil.rmtree(self.path, ignore_errors=True)
+
+    def _clear(self) -> None:
+        for path in self.path.iterdir():
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+def _number(path: Path) -> int:
+    return int(path.name.rpartition("-")[2])
+
+
+def _write(path: Path, value: msgspec.Struct) -> None:
+    """Write whole or not at all."""
+    draft = path.with_suffix(".draft")
+    draft.write_bytes(msgspec.json.encode(value) + b"\n")
+    _to_disk(draft)
+    draft.rename(path)
+    _to_disk(path.parent)
+
+
+def _to_disk(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
