@@ -7,16 +7,28 @@ and the card, so that neither weights nor claims can change under a name.
 A file cannot state its own hash, therefore that one lives in the registry.
 """
 
-from collections.abc import Mapping
-from datetime import datetime
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, TypeVar
 
 import msgspec
 
+from adapters.claims import (
+    About,
+    BaseModel,
+    Cost,
+    Count,
+    Data,
+    Digest,
+    Licence,
+    Method,
+    Metric,
+    Moment,
+    Short,
+    Text,
+)
 from adapters.errors import ManifestError, RefError
 from adapters.files import (
-    DIGEST,
     PLAIN_NAME,
     file_digest,
     files_digest,
@@ -29,17 +41,17 @@ from adapters.safetensors import read_header
 
 MANIFEST: Final = "manifest.json"
 CARD: Final = "README.md"
+BOM: Final = "bom.json"
 WEIGHTS: Final = "adapter_model.safetensors"
 CONFIG: Final = "adapter_config.json"
+TENSORS: Final = ".safetensors"
 SERVED: Final = (CONFIG, WEIGHTS)
 """The files that a replica reads."""
 
 LARGEST_JSON: Final = 1 << 20
 """Bytes of manifest.json, adapter_config.json and base.json."""
 
-Digest = Annotated[str, msgspec.Meta(pattern=DIGEST)]
 Dtype = Literal["float32", "bfloat16", "float16"]
-Method = Literal["sft", "dpo"]
 DTYPES: Final[Mapping[str, Dtype]] = {
     "F32": "float32",
     "BF16": "bfloat16",
@@ -48,55 +60,16 @@ DTYPES: Final[Mapping[str, Dtype]] = {
 """The float types that are served, by safetensors' name."""
 
 _T = TypeVar("_T")
+_Rank = Annotated[int, msgspec.Meta(ge=1)]
+_Alpha = Annotated[float, msgspec.Meta(gt=0)]
 
-_Count = Annotated[int, msgspec.Meta(ge=0)]
-_Short = Annotated[str, msgspec.Meta(max_length=200)]
-_Text = Annotated[str, msgspec.Meta(max_length=8000)]
-_Licence = Annotated[
-    str, msgspec.Meta(pattern=r"^[A-Za-z0-9(][A-Za-z0-9.+ ()-]*\Z", max_length=200)
-]
-_Moment = Annotated[datetime, msgspec.Meta(tz=True)]
-
-
-class BaseModel(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The base that an adapter was trained on; `source` is where it came from."""
-
-    ref: BaseRef
-    digest: Digest
-    source: _Short = ""
-
-
-class Data(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The training examples: `digest` over their file, how many, what made them."""
-
-    digest: Digest
-    examples: _Count
-    generator: _Short
-
-
-class Metric(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One measured number: over `n` samples, with bounds where there are any.
-
-    `bound` says what `lower` and `upper` are ("exact 95 %"), `dataset` what was
-    measured on, `evidence` where the run that measured it can be looked up.
-    """
-
-    value: float
-    n: _Count
-    dataset: _Short = ""
-    lower: float | None = None
-    upper: float | None = None
-    bound: _Short = ""
-    evidence: _Short = ""
-
-
-class About(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What only a person can say, for the model card; empty means unsaid."""
-
-    summary: _Text = ""
-    intended_use: _Text = ""
-    limits: tuple[_Text, ...] = ()
-    safety: _Text = ""
+_LATER: Final[Mapping[str, Any]] = {
+    "golden": [],
+    "cost": None,
+    "servable": True,
+    "not_servable_because": "",
+}
+"""What came after the first adapters, and the values with which it is left away."""
 
 
 class Run(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -108,19 +81,23 @@ class Run(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     data: Data
     config: dict[str, Any]
     """The run's settings: JSON values; rendered as hyper-parameters."""
-    command: _Text
-    seed: _Count
-    created: _Moment
-    licence: _Licence
+    command: Text
+    seed: Count
+    created: Moment
+    licence: Licence
     """An SPDX expression, such as Apache-2.0."""
     parent: AdapterRef | None = None
     """The adapter that training started from."""
-    metrics: dict[_Short, Metric] = {}
-    probes: tuple[_Text, ...] = ()
+    metrics: dict[Short, Metric] = {}
+    probes: tuple[Text, ...] = ()
     """Texts of one user message each, on which the adapter differs from its base."""
     golden: tuple[Golden, ...] = ()
     """By probe, what base and adapter said when it was made; none was not looked at."""
     about: About = About()
+    cost: Cost | None = None
+    servable: bool = True
+    """Whether vLLM can serve it; it serves LoRA adapters alone."""
+    not_servable_because: Text = ""
 
 
 class Manifest(Run, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -129,9 +106,10 @@ class Manifest(Run, frozen=True, kw_only=True, forbid_unknown_fields=True):
     schema_version: Literal[1] = 1
     files: dict[str, Digest]
     digest: Digest
-    r: Annotated[int, msgspec.Meta(ge=1)]
-    lora_alpha: Annotated[float, msgspec.Meta(gt=0)]
-    target_modules: tuple[_Short, ...]
+    r: _Rank | None = None
+    """None, as `lora_alpha`, if it is no LoRA; then it is not servable."""
+    lora_alpha: _Alpha | None = None
+    target_modules: tuple[Short, ...] = ()
     dtype: Dtype
     config_digest: Digest
 
@@ -139,9 +117,9 @@ class Manifest(Run, frozen=True, kw_only=True, forbid_unknown_fields=True):
 class _AdapterConfig(msgspec.Struct, frozen=True):
     """The fields of PEFT's adapter_config.json that a manifest repeats."""
 
-    r: Annotated[int, msgspec.Meta(ge=1)]
-    lora_alpha: Annotated[float, msgspec.Meta(gt=0)]
-    target_modules: tuple[_Short, ...]
+    r: _Rank
+    lora_alpha: _Alpha
+    target_modules: tuple[Short, ...]
 
 
 def encode_hook(value: object) -> object:
@@ -197,24 +175,49 @@ def decode(raw: bytes) -> Manifest:
 
 
 def _contradictions(manifest: Manifest) -> list[str]:
-    problems: list[str] = []
-    if set(manifest.files) != set(SERVED):
-        problems.append(f"files must be exactly {', '.join(SERVED)}")
+    problems = [*_shape_problems(manifest), *_claim_problems(manifest)]
     if manifest.digest != files_digest(manifest.files):
         problems.append("digest is not the digest over files")
     if manifest.config_digest != value_digest(manifest.config):
         problems.append("config_digest is not the digest of config")
+    return problems
+
+
+def _shape_problems(manifest: Manifest) -> list[str]:
+    problems: list[str] = []
+    if manifest.servable:
+        if set(manifest.files) != set(SERVED):
+            problems.append(f"files must be exactly {', '.join(SERVED)}")
+        if manifest.r is None or manifest.lora_alpha is None:
+            problems.append("r or lora_alpha is missing: only a LoRA is servable")
+    elif not any(name.endswith(TENSORS) for name in manifest.files):
+        problems.append(f"files has no weights (*{TENSORS})")
+    if manifest.servable == bool(manifest.not_servable_because.strip()):
+        problems.append("not_servable_because says why if servable is false, only then")
+    return problems
+
+
+def _claim_problems(manifest: Manifest) -> list[str]:
+    problems: list[str] = []
     if manifest.golden and len(manifest.golden) != len(manifest.probes):
         problems.append("golden has not one look for each of the probes")
     if manifest.parent == manifest.ref:
         problems.append("an adapter cannot be its own parent")
+    cost = manifest.cost
+    if cost and cost.energy_kwh is not None and not cost.reckoned:
+        problems.append("cost.reckoned is empty: say how energy_kwh was come by")
+    if not manifest.data.languages:
+        problems.append("data.languages is empty: name one, or leave it away (en)")
     return problems
 
 
 def encode(manifest: Manifest) -> bytes:
     """Write a manifest as the indented JSON that is committed and hashed."""
-    raw = msgspec.json.encode(manifest, enc_hook=encode_hook)
-    return msgspec.json.format(raw, indent=2) + b"\n"
+    document = msgspec.to_builtins(manifest, enc_hook=encode_hook)
+    for name, nothing in _LATER.items():
+        if document[name] in (nothing, ()):
+            del document[name]
+    return msgspec.json.format(msgspec.json.encode(document), indent=2) + b"\n"
 
 
 def load(directory: Path) -> Manifest:
@@ -233,33 +236,56 @@ def seal(directory: Path, run: Run) -> Manifest:
     """Describe what a run has written: compute the digests, write manifest.json.
 
     Args:
-        directory: holds adapter_model.safetensors and adapter_config.json.
+        directory: holds adapter_model.safetensors and adapter_config.json; of a run
+            that is not servable, nothing but what it has made, whatever that is.
         run: everything that the files do not say.
 
     Raises:
         ManifestError: a file is missing or the two do not describe a LoRA.
         TensorFileError: the weights are no safetensors file.
     """
-    config = parse(read_json(directory / CONFIG), _AdapterConfig, CONFIG)
-    if not (directory / WEIGHTS).is_file():
-        raise ManifestError(WEIGHTS, f"missing in {directory}")
-    files = {name: file_digest(directory / name) for name in SERVED}
+    shape = _shape(directory, run)
+    names = SERVED if run.servable else _made(directory)
+    for name in names:
+        if not (directory / name).is_file():
+            raise ManifestError(name, f"missing in {directory}")
+    files = {name: file_digest(directory / name) for name in names}
     manifest = Manifest(
         **{name: getattr(run, name) for name in Run.__struct_fields__},
         files=files,
         digest=files_digest(files),
-        r=config.r,
-        lora_alpha=config.lora_alpha,
-        target_modules=tuple(sorted(config.target_modules)),
-        dtype=_dtype(directory / WEIGHTS),
+        r=shape and shape.r,
+        lora_alpha=shape and shape.lora_alpha,
+        target_modules=tuple(sorted(shape.target_modules)) if shape else (),
+        dtype=_dtype(directory / name for name in names if name.endswith(TENSORS)),
         config_digest=value_digest(run.config),
     )
     write(directory, manifest)
     return manifest
 
 
-def _dtype(weights: Path) -> Dtype:
-    found = sorted({tensor.dtype for tensor in read_header(weights)})
+def _shape(directory: Path, run: Run) -> _AdapterConfig | None:
+    """Read a LoRA's shape; what is not servable need not be one."""
+    try:
+        return parse(read_json(directory / CONFIG), _AdapterConfig, CONFIG)
+    except ManifestError:
+        if run.servable:
+            raise
+        return None
+
+
+def _made(directory: Path) -> tuple[str, ...]:
+    """Name what a run has made, without what describes it."""
+    every = (path.name for path in directory.iterdir())
+    return tuple(
+        name
+        for name in sorted(every)
+        if name not in (MANIFEST, CARD, BOM) and not name.startswith(".")
+    )
+
+
+def _dtype(weights: Iterable[Path]) -> Dtype:
+    found = sorted({each.dtype for path in weights for each in read_header(path)})
     if len(found) != 1 or found[0] not in DTYPES:
         names = ", ".join(found) or "no tensors"
         raise ManifestError(
