@@ -7,7 +7,7 @@ and the card, so that neither weights nor claims can change under a name.
 A file cannot state its own hash, therefore that one lives in the registry.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, TypeVar
 
@@ -37,7 +37,6 @@ from adapters.files import (
 )
 from adapters.golden import Golden
 from adapters.refs import AdapterRef, BaseRef
-from adapters.safetensors import read_header
 
 MANIFEST: Final = "manifest.json"
 CARD: Final = "README.md"
@@ -60,8 +59,8 @@ DTYPES: Final[Mapping[str, Dtype]] = {
 """The float types that are served, by safetensors' name."""
 
 _T = TypeVar("_T")
-_Rank = Annotated[int, msgspec.Meta(ge=1)]
-_Alpha = Annotated[float, msgspec.Meta(gt=0)]
+Rank = Annotated[int, msgspec.Meta(ge=1)]
+Alpha = Annotated[float, msgspec.Meta(gt=0)]
 
 _LATER: Final[Mapping[str, Any]] = {
     "golden": [],
@@ -106,20 +105,12 @@ class Manifest(Run, frozen=True, kw_only=True, forbid_unknown_fields=True):
     schema_version: Literal[1] = 1
     files: dict[str, Digest]
     digest: Digest
-    r: _Rank | None = None
+    r: Rank | None = None
     """None, as `lora_alpha`, if it is no LoRA; then it is not servable."""
-    lora_alpha: _Alpha | None = None
+    lora_alpha: Alpha | None = None
     target_modules: tuple[Short, ...] = ()
     dtype: Dtype
     config_digest: Digest
-
-
-class _AdapterConfig(msgspec.Struct, frozen=True):
-    """The fields of PEFT's adapter_config.json that a manifest repeats."""
-
-    r: _Rank
-    lora_alpha: _Alpha
-    target_modules: tuple[Short, ...]
 
 
 def encode_hook(value: object) -> object:
@@ -230,68 +221,6 @@ def write(directory: Path, manifest: Manifest) -> None:
     raw = encode(manifest)
     decode(raw)  # what could not be read back is not written
     write_atomic(directory / MANIFEST, raw)
-
-
-def seal(directory: Path, run: Run) -> Manifest:
-    """Describe what a run has written: compute the digests, write manifest.json.
-
-    Args:
-        directory: holds adapter_model.safetensors and adapter_config.json; of a run
-            that is not servable, nothing but what it has made, whatever that is.
-        run: everything that the files do not say.
-
-    Raises:
-        ManifestError: a file is missing or the two do not describe a LoRA.
-        TensorFileError: the weights are no safetensors file.
-    """
-    shape = _shape(directory, run)
-    names = SERVED if run.servable else _made(directory)
-    for name in names:
-        if not (directory / name).is_file():
-            raise ManifestError(name, f"missing in {directory}")
-    files = {name: file_digest(directory / name) for name in names}
-    manifest = Manifest(
-        **{name: getattr(run, name) for name in Run.__struct_fields__},
-        files=files,
-        digest=files_digest(files),
-        r=shape and shape.r,
-        lora_alpha=shape and shape.lora_alpha,
-        target_modules=tuple(sorted(shape.target_modules)) if shape else (),
-        dtype=_dtype(directory / name for name in names if name.endswith(TENSORS)),
-        config_digest=value_digest(run.config),
-    )
-    write(directory, manifest)
-    return manifest
-
-
-def _shape(directory: Path, run: Run) -> _AdapterConfig | None:
-    """Read a LoRA's shape; what is not servable need not be one."""
-    try:
-        return parse(read_json(directory / CONFIG), _AdapterConfig, CONFIG)
-    except ManifestError:
-        if run.servable:
-            raise
-        return None
-
-
-def _made(directory: Path) -> tuple[str, ...]:
-    """Name what a run has made, without what describes it."""
-    every = (path.name for path in directory.iterdir())
-    return tuple(
-        name
-        for name in sorted(every)
-        if name not in (MANIFEST, CARD, BOM) and not name.startswith(".")
-    )
-
-
-def _dtype(weights: Iterable[Path]) -> Dtype:
-    found = sorted({each.dtype for path in weights for each in read_header(path)})
-    if len(found) != 1 or found[0] not in DTYPES:
-        names = ", ".join(found) or "no tensors"
-        raise ManifestError(
-            WEIGHTS, f"holds {names}; expected one of {', '.join(DTYPES)} throughout"
-        )
-    return DTYPES[found[0]]
 
 
 def tree_digest(directory: Path, *, without: str = "") -> str:

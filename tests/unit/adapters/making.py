@@ -16,10 +16,10 @@ from adapters.manifest import (
     Manifest,
     Metric,
     Run,
-    seal,
     value_digest,
 )
 from adapters.refs import AdapterRef, BaseRef
+from adapters.sealing import seal
 
 PATIENT = settings(
     deadline=None, max_examples=50, suppress_health_check=[HealthCheck.too_slow]

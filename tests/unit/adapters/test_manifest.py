@@ -8,8 +8,9 @@ from hypothesis import given, strategies as st
 
 from adapters.errors import ManifestError, TensorFileError
 from adapters.files import files_digest, value_digest
-from adapters.manifest import Metric, decode, encode, load, seal, tree_digest, write
+from adapters.manifest import Metric, decode, encode, load, tree_digest, write
 from adapters.refs import AdapterRef
+from adapters.sealing import seal
 from tests.unit.adapters import making
 
 

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, strategies as st
 
 from adapters.errors import PreflightError
-from adapters.manifest import seal
 from adapters.preflight import Limits, check
+from adapters.sealing import seal
 from tests.unit.adapters import making
 from tests.unit.adapters.making import Named, ones, weight
 
