@@ -1,7 +1,7 @@
 """The model card inside an ML-BOM: CycloneDX's `modelCard`, from the manifest."""
 
 from collections.abc import Iterable, Mapping
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import msgspec
 
@@ -188,10 +188,12 @@ def _settings(manifest: Manifest) -> dict[str, object]:
 def _leaves(name: str, value: object) -> Iterable[tuple[str, object]]:
     """Name each setting by its path: config.stages[0].optim.learning_rate."""
     if isinstance(value, dict) and value:
-        for key, inner in value.items():  # pyright: ignore[reportUnknownVariableType] -- JSON values
-            yield from _leaves(f"{name}.{key}", inner)  # pyright: ignore[reportUnknownArgumentType] -- as above
-    elif isinstance(value, list) and any(isinstance(each, dict) for each in value):  # pyright: ignore[reportUnknownVariableType] -- as above
-        for index, inner in enumerate(value):  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType] -- as above
+        for key, inner in cast("dict[str, object]", value).items():
+            yield from _leaves(f"{name}.{key}", inner)
+        return
+    items = cast("list[object]", value) if isinstance(value, list) else []
+    if any(isinstance(each, dict) for each in items):
+        for index, inner in enumerate(items):
             yield from _leaves(f"{name}[{index}]", inner)
     else:
         yield name, value
