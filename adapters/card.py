@@ -1,30 +1,25 @@
 """The model card, rendered from the manifest: no number in it is typed by hand.
 
-A Hugging Face card: YAML front matter
-(https://huggingface.co/docs/hub/model-cards), then text. Values from the
-manifest are data, so each is quoted for the place where it is put.
+A Hugging Face card (https://huggingface.co/docs/hub/model-cards): front matter
+(`adapters.card_front`), then text. Values from the manifest are data, so each is quoted
+for the place where it is put.
 """
 
 import json
 from pathlib import Path
 from typing import Any, Final
 
+from adapters.card_front import front_matter
+from adapters.claims import Source
 from adapters.files import write_atomic
 from adapters.manifest import CARD, CONFIG, WEIGHTS, Manifest, Metric, load
 from adapters.verdict import EvalVerdict
 
-_HUB_LICENCES: Final = frozenset(
-    {
-        "apache-2.0", "mit", "bsd-2-clause", "bsd-3-clause", "isc", "cc0-1.0",
-        "cc-by-4.0", "cc-by-sa-4.0", "cc-by-nc-4.0", "gpl-3.0", "lgpl-3.0",
-        "agpl-3.0", "mpl-2.0", "unlicense",
-    }
-)  # fmt: skip
-"""The hub's identifiers that equal the SPDX ones but for case."""
-
 _METHODS: Final = {
     "sft": "Supervised fine-tuning (SFT): the loss is on the answer's tokens.",
     "dpo": "Direct preference optimisation (DPO) on pairs of answers.",
+    "orpo": "Odds-ratio preference optimisation (ORPO): answers and pairs in one loss.",
+    "rloo": "Reinforcement learning (RLOO): sampled answers, judged by a reward.",
 }
 
 
@@ -35,13 +30,14 @@ def render(manifest: Manifest) -> str:
         _intended_use(manifest),
         _data(manifest),
         _method(manifest),
+        *_cost(manifest),
         _evals(manifest),
         _limits(manifest),
         _safety(manifest),
         _reproduce(manifest),
         _digests(manifest),
     )
-    return _front_matter(manifest) + "\n" + "\n".join(sections)
+    return front_matter(manifest) + "\n" + "\n".join(sections)
 
 
 def write(directory: Path) -> None:
@@ -69,75 +65,6 @@ def verdict_section(verdict: EvalVerdict) -> str:
     )
 
 
-def _front_matter(manifest: Manifest) -> str:
-    lines = [
-        "---",
-        *_licence(manifest.licence),
-        f"base_model: {_yaml(manifest.base.source or manifest.base.ref)}",
-        "base_model_relation: adapter",
-        "library_name: peft",
-        "pipeline_tag: text-generation",
-        "language:",
-        "- en",
-        "tags:",
-        *(f"- {tag}" for tag in ("lora", manifest.method, "wastegate")),
-        *_model_index(manifest),
-        "---",
-        "",
-    ]
-    return "\n".join(lines)
-
-
-def _licence(expression: str) -> list[str]:
-    if expression.lower() in _HUB_LICENCES:
-        return [f"license: {_yaml(expression.lower())}"]
-    return ["license: other", f"license_name: {_yaml(expression)}"]
-
-
-def _model_index(manifest: Manifest) -> list[str]:
-    """List the metrics that were measured on a named data set, as the hub does."""
-    named = {
-        name: metric for name, metric in manifest.metrics.items() if metric.dataset
-    }
-    if not named:
-        return []
-    lines = ["model-index:", f"- name: {_yaml(manifest.ref)}", "  results:"]
-    for name, metric in named.items():
-        lines += [
-            "  - task:",
-            "      type: text-generation",
-            "    dataset:",
-            f"      name: {_yaml(metric.dataset)}",
-            f"      type: {_yaml(metric.dataset)}",
-            "    metrics:",
-            f"    - type: {_yaml(name)}",
-            f"      name: {_yaml(name)}",
-            f"      value: {_yaml_number(metric.value)}",
-        ]
-    return lines
-
-
-def _yaml_number(value: float) -> str:
-    # YAML 1.1 reads 1e-05 as a text: its floats need a dot.
-    text = repr(value)
-    mantissa, mark, exponent = text.partition("e")
-    return f"{mantissa if '.' in mantissa else mantissa + '.0'}{mark}{exponent}"
-
-
-def _yaml(text: str) -> str:
-    """Quote a text as a YAML double-quoted scalar."""
-    # JSON's escapes are YAML's, except that YAML reads the two halves of a pair
-    # of surrogates as two characters: such characters are escaped whole.
-    return '"' + "".join(_yaml_character(character) for character in text) + '"'
-
-
-def _yaml_character(character: str) -> str:
-    code = ord(character)
-    if code > 0xFFFF:  # noqa: PLR2004 - the last code of one \u escape
-        return f"\\U{code:08x}"
-    return json.dumps(character)[1:-1] if code != 0x7F else "\\x7f"  # noqa: PLR2004 - DEL
-
-
 def _line(text: str) -> str:
     """Put a text on one line, for headings, list items and table cells."""
     flat = " ".join(text.split())
@@ -156,10 +83,17 @@ def _title(manifest: Manifest) -> str:
     base = f"`{manifest.base.ref}`"
     source = f" ({_line(manifest.base.source)})" if manifest.base.source else ""
     summary = manifest.about.summary or (
-        f"A LoRA adapter of rank {manifest.r} for {base}."
+        f"A tune of {base}."
+        if manifest.r is None
+        else f"A LoRA adapter of rank {manifest.r} for {base}."
+    )
+    warning = (
+        ""
+        if manifest.servable
+        else f"> **Not servable.** {_line(manifest.not_servable_because)}\n\n"
     )
     return (
-        f"# {manifest.ref}\n\n{summary}\n\n"
+        f"# {manifest.ref}\n\n{warning}{summary}\n\n"
         f"Base model: {base}{source}. Made {manifest.created.isoformat()}.\n"
     )
 
@@ -176,16 +110,40 @@ def _data(manifest: Manifest) -> str:
     data = manifest.data
     return (
         f"## Data\n\n{data.examples} examples by {_line(data.generator)},"
-        f" sha256 `{data.digest}`.\n"
+        f" sha256 `{data.digest}`.\n{_sources(data.sources)}"
     )
+
+
+def _sources(sources: tuple[Source, ...]) -> str:
+    if not sources:
+        return ""
+    rows = "".join(
+        f"| {' | '.join(_line(cell) or 'unsaid' for cell in _source(each))} |\n"
+        for each in sources
+    )
+    return (
+        "\n| Source | Licence | Consent | Region | Personal data | Languages"
+        " | Examples |\n|---|---|---|---|---|---|---|\n"
+        f"{rows}"
+    )
+
+
+def _source(source: Source) -> tuple[str, ...]:
+    name = f"{source.name} ({source.url})" if source.url else source.name
+    examples = "" if source.examples is None else str(source.examples)
+    governed = (source.licence, source.consent, source.region, source.personal_data)
+    return (name, *governed, ", ".join(source.languages), examples)
 
 
 def _method(manifest: Manifest) -> str:
     parent = f" Training started from `{manifest.parent}`." if manifest.parent else ""
-    rows: dict[str, Any] = {
+    lora: dict[str, Any] = {
         "rank": manifest.r,
         "lora_alpha": manifest.lora_alpha,
         "target modules": ", ".join(manifest.target_modules),
+    }
+    rows: dict[str, Any] = {
+        **({} if manifest.r is None else lora),
         "dtype of the weights": manifest.dtype,
         "seed": manifest.seed,
         **{f"config.{name}": value for name, value in manifest.config.items()},
@@ -197,6 +155,19 @@ def _method(manifest: Manifest) -> str:
         f"## Method\n\n{_METHODS[manifest.method]}{parent}\n\n"
         f"| Setting | Value |\n|---|---|\n{table}"
     )
+
+
+def _cost(manifest: Manifest) -> list[str]:
+    cost = manifest.cost
+    if cost is None:
+        return []
+    hardware = f" on {_line(cost.hardware)}" if cost.hardware else ""
+    energy = (
+        "Its energy is not known."
+        if cost.energy_kwh is None
+        else f"About {cost.energy_kwh:.3g} kWh ({_line(cost.reckoned)})."
+    )
+    return [f"## Cost\n\nTraining took {cost.seconds:.0f} s{hardware}. {energy}\n"]
 
 
 def _shown(value: object) -> str:
@@ -271,10 +242,10 @@ def _reproduce(manifest: Manifest) -> str:
 
 
 def _digests(manifest: Manifest) -> str:
+    first = [name for name in (WEIGHTS, CONFIG) if name in manifest.files]
     rows = {
         "adapter (over the files that are served)": manifest.digest,
-        WEIGHTS: manifest.files[WEIGHTS],
-        CONFIG: manifest.files[CONFIG],
+        **{name: manifest.files[name] for name in (*first, *manifest.files)},
         "data": manifest.data.digest,
         "config": manifest.config_digest,
         f"base {manifest.base.ref}": manifest.base.digest,

@@ -5,6 +5,8 @@ AdapterError
   ManifestError       manifest.json or base.json does not say what it must
   TensorFileError     a .safetensors file breaks the format
   PreflightError      an adapter must not reach a replica; carries all problems
+    NotServable         its manifest says that it cannot be served
+  KeyUnfit            a file is no key that can sign
   RegistryError       the registry cannot do what was asked
     UnknownRef          nothing is registered under the ref
     RefConflict         the ref is bound to other bytes already
@@ -67,6 +69,28 @@ class PreflightError(AdapterError):
         more = len(self.problems) - _LISTED
         rest = f"\n- and {more} more" if more > 0 else ""
         super().__init__(f"the adapter cannot be served:{listed}{rest}")
+
+
+class NotServable(PreflightError):  # noqa: N818 - says what it is
+    """`ref` says of itself that it cannot be served, and `because`."""
+
+    def __init__(self, ref: str, because: str) -> None:
+        said = f"{ref} says servable: false in its manifest, because {because}"
+        super().__init__([f"{said}; train a LoRA instead, and register that"])
+        self.ref = ref
+        self.because = because
+
+
+class KeyUnfit(AdapterError):  # noqa: N818 - says what it is
+    """The file `key` holds no key that can sign; `message` is the library's reason."""
+
+    def __init__(self, key: str, message: str) -> None:
+        super().__init__(
+            f"{key} cannot sign: {message}; expected the PEM of an elliptic-curve"
+            " private key (P-256, P-384 or P-521) without a password"
+        )
+        self.key = key
+        self.message = message
 
 
 class RegistryError(AdapterError):

@@ -8,15 +8,27 @@ A file cannot state its own hash, therefore that one lives in the registry.
 """
 
 from collections.abc import Mapping
-from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, TypeVar
 
 import msgspec
 
+from adapters.claims import (
+    About,
+    BaseModel,
+    Cost,
+    Count,
+    Data,
+    Digest,
+    Licence,
+    Method,
+    Metric,
+    Moment,
+    Short,
+    Text,
+)
 from adapters.errors import ManifestError, RefError
 from adapters.files import (
-    DIGEST,
     PLAIN_NAME,
     file_digest,
     files_digest,
@@ -25,21 +37,20 @@ from adapters.files import (
 )
 from adapters.golden import Golden
 from adapters.refs import AdapterRef, BaseRef
-from adapters.safetensors import read_header
 
 MANIFEST: Final = "manifest.json"
 CARD: Final = "README.md"
+BOM: Final = "bom.json"
 WEIGHTS: Final = "adapter_model.safetensors"
 CONFIG: Final = "adapter_config.json"
+TENSORS: Final = ".safetensors"
 SERVED: Final = (CONFIG, WEIGHTS)
 """The files that a replica reads."""
 
 LARGEST_JSON: Final = 1 << 20
 """Bytes of manifest.json, adapter_config.json and base.json."""
 
-Digest = Annotated[str, msgspec.Meta(pattern=DIGEST)]
 Dtype = Literal["float32", "bfloat16", "float16"]
-Method = Literal["sft", "dpo", "orpo"]
 DTYPES: Final[Mapping[str, Dtype]] = {
     "F32": "float32",
     "BF16": "bfloat16",
@@ -48,55 +59,16 @@ DTYPES: Final[Mapping[str, Dtype]] = {
 """The float types that are served, by safetensors' name."""
 
 _T = TypeVar("_T")
+Rank = Annotated[int, msgspec.Meta(ge=1)]
+Alpha = Annotated[float, msgspec.Meta(gt=0)]
 
-_Count = Annotated[int, msgspec.Meta(ge=0)]
-_Short = Annotated[str, msgspec.Meta(max_length=200)]
-_Text = Annotated[str, msgspec.Meta(max_length=8000)]
-_Licence = Annotated[
-    str, msgspec.Meta(pattern=r"^[A-Za-z0-9(][A-Za-z0-9.+ ()-]*\Z", max_length=200)
-]
-_Moment = Annotated[datetime, msgspec.Meta(tz=True)]
-
-
-class BaseModel(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The base that an adapter was trained on; `source` is where it came from."""
-
-    ref: BaseRef
-    digest: Digest
-    source: _Short = ""
-
-
-class Data(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The training examples: `digest` over their file, how many, what made them."""
-
-    digest: Digest
-    examples: _Count
-    generator: _Short
-
-
-class Metric(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One measured number: over `n` samples, with bounds where there are any.
-
-    `bound` says what `lower` and `upper` are ("exact 95 %"), `dataset` what was
-    measured on, `evidence` where the run that measured it can be looked up.
-    """
-
-    value: float
-    n: _Count
-    dataset: _Short = ""
-    lower: float | None = None
-    upper: float | None = None
-    bound: _Short = ""
-    evidence: _Short = ""
-
-
-class About(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What only a person can say, for the model card; empty means unsaid."""
-
-    summary: _Text = ""
-    intended_use: _Text = ""
-    limits: tuple[_Text, ...] = ()
-    safety: _Text = ""
+_LATER: Final[Mapping[str, Any]] = {
+    "golden": [],
+    "cost": None,
+    "servable": True,
+    "not_servable_because": "",
+}
+"""What came after the first adapters, and the values with which it is left away."""
 
 
 class Run(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -108,19 +80,23 @@ class Run(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     data: Data
     config: dict[str, Any]
     """The run's settings: JSON values; rendered as hyper-parameters."""
-    command: _Text
-    seed: _Count
-    created: _Moment
-    licence: _Licence
+    command: Text
+    seed: Count
+    created: Moment
+    licence: Licence
     """An SPDX expression, such as Apache-2.0."""
     parent: AdapterRef | None = None
     """The adapter that training started from."""
-    metrics: dict[_Short, Metric] = {}
-    probes: tuple[_Text, ...] = ()
+    metrics: dict[Short, Metric] = {}
+    probes: tuple[Text, ...] = ()
     """Texts of one user message each, on which the adapter differs from its base."""
     golden: tuple[Golden, ...] = ()
     """By probe, what base and adapter said when it was made; none was not looked at."""
     about: About = About()
+    cost: Cost | None = None
+    servable: bool = True
+    """Whether vLLM can serve it; it serves LoRA adapters alone."""
+    not_servable_because: Text = ""
 
 
 class Manifest(Run, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -129,19 +105,12 @@ class Manifest(Run, frozen=True, kw_only=True, forbid_unknown_fields=True):
     schema_version: Literal[1] = 1
     files: dict[str, Digest]
     digest: Digest
-    r: Annotated[int, msgspec.Meta(ge=1)]
-    lora_alpha: Annotated[float, msgspec.Meta(gt=0)]
-    target_modules: tuple[_Short, ...]
+    r: Rank | None = None
+    """None, as `lora_alpha`, if it is no LoRA; then it is not servable."""
+    lora_alpha: Alpha | None = None
+    target_modules: tuple[Short, ...] = ()
     dtype: Dtype
     config_digest: Digest
-
-
-class _AdapterConfig(msgspec.Struct, frozen=True):
-    """The fields of PEFT's adapter_config.json that a manifest repeats."""
-
-    r: Annotated[int, msgspec.Meta(ge=1)]
-    lora_alpha: Annotated[float, msgspec.Meta(gt=0)]
-    target_modules: tuple[_Short, ...]
 
 
 def encode_hook(value: object) -> object:
@@ -197,24 +166,49 @@ def decode(raw: bytes) -> Manifest:
 
 
 def _contradictions(manifest: Manifest) -> list[str]:
-    problems: list[str] = []
-    if set(manifest.files) != set(SERVED):
-        problems.append(f"files must be exactly {', '.join(SERVED)}")
+    problems = [*_shape_problems(manifest), *_claim_problems(manifest)]
     if manifest.digest != files_digest(manifest.files):
         problems.append("digest is not the digest over files")
     if manifest.config_digest != value_digest(manifest.config):
         problems.append("config_digest is not the digest of config")
+    return problems
+
+
+def _shape_problems(manifest: Manifest) -> list[str]:
+    problems: list[str] = []
+    if manifest.servable:
+        if set(manifest.files) != set(SERVED):
+            problems.append(f"files must be exactly {', '.join(SERVED)}")
+        if manifest.r is None or manifest.lora_alpha is None:
+            problems.append("r or lora_alpha is missing: only a LoRA is servable")
+    elif not any(name.endswith(TENSORS) for name in manifest.files):
+        problems.append(f"files has no weights (*{TENSORS})")
+    if manifest.servable == bool(manifest.not_servable_because.strip()):
+        problems.append("not_servable_because says why if servable is false, only then")
+    return problems
+
+
+def _claim_problems(manifest: Manifest) -> list[str]:
+    problems: list[str] = []
     if manifest.golden and len(manifest.golden) != len(manifest.probes):
         problems.append("golden has not one look for each of the probes")
     if manifest.parent == manifest.ref:
         problems.append("an adapter cannot be its own parent")
+    cost = manifest.cost
+    if cost and cost.energy_kwh is not None and not cost.reckoned:
+        problems.append("cost.reckoned is empty: say how energy_kwh was come by")
+    if not manifest.data.languages:
+        problems.append("data.languages is empty: name one, or leave it away (en)")
     return problems
 
 
 def encode(manifest: Manifest) -> bytes:
     """Write a manifest as the indented JSON that is committed and hashed."""
-    raw = msgspec.json.encode(manifest, enc_hook=encode_hook)
-    return msgspec.json.format(raw, indent=2) + b"\n"
+    document = msgspec.to_builtins(manifest, enc_hook=encode_hook)
+    for name, nothing in _LATER.items():
+        if document[name] in (nothing, ()):
+            del document[name]
+    return msgspec.json.format(msgspec.json.encode(document), indent=2) + b"\n"
 
 
 def load(directory: Path) -> Manifest:
@@ -227,45 +221,6 @@ def write(directory: Path, manifest: Manifest) -> None:
     raw = encode(manifest)
     decode(raw)  # what could not be read back is not written
     write_atomic(directory / MANIFEST, raw)
-
-
-def seal(directory: Path, run: Run) -> Manifest:
-    """Describe what a run has written: compute the digests, write manifest.json.
-
-    Args:
-        directory: holds adapter_model.safetensors and adapter_config.json.
-        run: everything that the files do not say.
-
-    Raises:
-        ManifestError: a file is missing or the two do not describe a LoRA.
-        TensorFileError: the weights are no safetensors file.
-    """
-    config = parse(read_json(directory / CONFIG), _AdapterConfig, CONFIG)
-    if not (directory / WEIGHTS).is_file():
-        raise ManifestError(WEIGHTS, f"missing in {directory}")
-    files = {name: file_digest(directory / name) for name in SERVED}
-    manifest = Manifest(
-        **{name: getattr(run, name) for name in Run.__struct_fields__},
-        files=files,
-        digest=files_digest(files),
-        r=config.r,
-        lora_alpha=config.lora_alpha,
-        target_modules=tuple(sorted(config.target_modules)),
-        dtype=_dtype(directory / WEIGHTS),
-        config_digest=value_digest(run.config),
-    )
-    write(directory, manifest)
-    return manifest
-
-
-def _dtype(weights: Path) -> Dtype:
-    found = sorted({tensor.dtype for tensor in read_header(weights)})
-    if len(found) != 1 or found[0] not in DTYPES:
-        names = ", ".join(found) or "no tensors"
-        raise ManifestError(
-            WEIGHTS, f"holds {names}; expected one of {', '.join(DTYPES)} throughout"
-        )
-    return DTYPES[found[0]]
 
 
 def tree_digest(directory: Path, *, without: str = "") -> str:

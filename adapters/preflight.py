@@ -11,10 +11,11 @@ from typing import Any, Final
 
 import msgspec
 
-from adapters.errors import ManifestError, PreflightError
+from adapters.errors import ManifestError, NotServable, PreflightError
 from adapters.files import file_digest
 from adapters.jsontext import strict_object
 from adapters.manifest import (
+    BOM,
     CARD,
     CONFIG,
     LARGEST_JSON,
@@ -29,7 +30,7 @@ from adapters.peft_config import config_problems
 from adapters.signature import SIGNATURE
 from adapters.weights import base_shapes, weight_problems
 
-OPTIONAL: Final = frozenset({CARD, SIGNATURE})
+OPTIONAL: Final = frozenset({BOM, CARD, SIGNATURE})
 """Files that an adapter may have."""
 
 ALLOWED: Final = frozenset({*SERVED, MANIFEST}) | OPTIONAL
@@ -64,8 +65,10 @@ def check(
         limits: what the server takes.
 
     Raises:
+        NotServable: it says so itself.
         PreflightError: it is not fit to be served; lists all reasons found.
     """
+    refuse_unservable(directory)
     problems = directory_problems(directory, limits)
     if problems:
         # Nothing of a directory that holds links or devices is opened.
@@ -89,6 +92,31 @@ def check(
     if problems or manifest is None:
         raise PreflightError(problems)
     return manifest
+
+
+def refuse_unservable(directory: Path) -> None:
+    """Refuse what says of itself that it cannot be served, before all else is judged.
+
+    Its files may be none of a LoRA, and to list them as wrong would mislead. A manifest
+    that cannot be read is left to the other checks.
+
+    Raises:
+        NotServable: with the manifest's reason.
+    """
+    path = directory / MANIFEST
+    try:
+        if not stat.S_ISREG(path.lstat().st_mode):
+            return
+        manifest = load(directory)
+    except (ManifestError, OSError):
+        return
+    refuse_by(manifest)
+
+
+def refuse_by(manifest: Manifest) -> None:
+    """Refuse an adapter by its manifest alone. Raises NotServable."""
+    if not manifest.servable:
+        raise NotServable(manifest.ref, manifest.not_servable_because)
 
 
 def directory_problems(directory: Path, limits: Limits) -> list[str]:

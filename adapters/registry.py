@@ -35,7 +35,14 @@ from adapters.errors import (
 )
 from adapters.files import file_digest, sync_directory, write_atomic
 from adapters.manifest import MANIFEST, Manifest, load, read_json
-from adapters.preflight import ALLOWED, OPTIONAL, Limits, directory_problems
+from adapters.preflight import (
+    ALLOWED,
+    OPTIONAL,
+    Limits,
+    directory_problems,
+    refuse_by,
+    refuse_unservable,
+)
 from adapters.reads import Read, Reads
 from adapters.refs import AdapterRef
 
@@ -80,6 +87,7 @@ class Registry:
                 was checked is what is registered (`preflight.check`, bound).
 
         Raises:
+            NotServable: it says of itself that it cannot be served.
             PreflightError: files that must not be there, or what `check` raises.
             ManifestError: the files are not those of their manifest.
             RefConflict: the ref is bound to other bytes.
@@ -225,6 +233,7 @@ class Registry:
                 shutil.rmtree(stage, ignore_errors=True)
 
     def _copy(self, source: Path, stage: Path) -> None:
+        refuse_unservable(source)
         if problems := directory_problems(source, self._limits):
             raise PreflightError(problems)
         for name in sorted(ALLOWED):
@@ -282,6 +291,7 @@ def _copy_file(source: Path, target: Path, largest: int) -> None:
 
 def _own_files(stage: Path) -> Manifest:
     manifest = load(stage)
+    refuse_by(manifest)
     for name, digest in manifest.files.items():
         if file_digest(stage / name) != digest:
             raise ManifestError(

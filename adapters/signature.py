@@ -4,12 +4,48 @@ The file `model.sig` is a Sigstore bundle as `model_signing sign elliptic_key` w
 Only signatures by a key are taken: they are checked without a network.
 """
 
+import shutil
+import tempfile
 from pathlib import Path
 from typing import Final
 
-from adapters.errors import PreflightError
+from adapters.errors import KeyUnfit, PreflightError
+from adapters.files import write_atomic
 
 SIGNATURE: Final = "model.sig"
+
+
+def sign(directory: Path, private_key: Path, name: str) -> None:
+    """Write `model.sig` over all other files of an adapter's directory.
+
+    Args:
+        directory: whole but for the signature; one that is there is replaced.
+        private_key: PEM of an elliptic-curve private key without a password.
+        name: of the adapter; the signature states it, and no check relies on it.
+
+    Raises:
+        KeyUnfit: the key cannot be used.
+        OSError: the key cannot be read, or the disk refuses.
+    """
+    from model_signing import hashing, signing  # noqa: PLC0415 - slow, as below
+
+    config = signing.Config()
+    try:
+        config.use_elliptic_key_signer(private_key=private_key)  # pyright: ignore[reportUnknownMemberType] -- its PathLike has no parameter
+    except OSError:
+        raise
+    except Exception as error:
+        raise KeyUnfit(private_key.name, str(error)) from error
+    with tempfile.TemporaryDirectory() as scratch:
+        # The library names the model after its directory, and follows no links; what
+        # is being published does not have its name yet.
+        copy = Path(scratch) / name
+        shutil.copytree(directory, copy, ignore=shutil.ignore_patterns(SIGNATURE))
+        covered = hashing.Config().set_ignored_paths(  # pyright: ignore[reportUnknownMemberType] -- as above
+            paths=[copy / SIGNATURE], ignore_git_paths=False
+        )
+        config.set_hashing_config(covered).sign(copy, copy / SIGNATURE)  # pyright: ignore[reportUnknownMemberType] -- as above
+        write_atomic(directory / SIGNATURE, (copy / SIGNATURE).read_bytes())
 
 
 def check_signature(directory: Path, public_key: Path) -> None:

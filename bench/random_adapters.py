@@ -10,8 +10,9 @@ from typing import Final
 import msgspec
 
 from adapters.base import load_base
-from adapters.manifest import CONFIG, WEIGHTS, BaseModel, Data, Metric, Run, seal
+from adapters.manifest import CONFIG, WEIGHTS, BaseModel, Data, Metric, Run
 from adapters.refs import AdapterRef, BaseRef
+from adapters.sealing import seal
 from adapters.weights import base_shapes
 
 RANK: Final = 8

@@ -128,6 +128,8 @@ def _result_commands(commands: Any) -> None:
     made.add_argument("--check", dest="report", type=Path, required=True)
     made.add_argument("--base", type=Path, required=True)
     made.add_argument("--out", type=Path, required=True, help="models/NAME@vN")
+    made.add_argument("--facts", type=Path, help="TOML as docs/examples/facts.toml")
+    made.add_argument("--sign", type=Path, metavar="PEM", help="private EC key")
     made.set_defaults(run=_publish)
 
 
@@ -230,7 +232,7 @@ def _round(options: argparse.Namespace) -> None:
 
 
 def _publish(options: argparse.Namespace) -> None:
-    from training import publish  # noqa: PLC0415 - only what the command needs
+    from training import facts, publish  # noqa: PLC0415 - only what the command needs
 
     manifest = publish.publish(
         trained=options.trained,
@@ -238,6 +240,7 @@ def _publish(options: argparse.Namespace) -> None:
         base_dir=options.base,
         out=options.out,
         now=datetime.now(UTC),  # noqa: TID251 - the edge: a command was given now
+        facts=facts.load(options.facts, options.sign),
     )
     _say(f"{options.out}: {manifest.ref}, digest {manifest.digest}")
 

@@ -151,7 +151,7 @@ class ObjectiveTrainer(Trainer):
         value = self._task.loss(self.accelerator.unwrap_model(model), inputs)
         if not torch.isfinite(value):
             raise TuneError(
-                f"the loss is {float(value)} at step {self.state.global_step + 1}, on"
+                f"the loss is {float(value.detach())} at step {self.state.global_step + 1}, on"
                 f" {', '.join(names)}: look at these examples; if they are sound,"
                 f" lower learning_rate ({self._rate:g})"
             )

@@ -1,21 +1,24 @@
-"""From a finished run to what ships: cleaned files, manifest, card."""
+"""From a finished run to what ships: cleaned files, manifest, card, ML-BOM, signature."""
 
 import hashlib
 import json
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
 import msgspec
+from msgspec import UNSET
 
-from adapters import card
+from adapters import bom, card
 from adapters.golden import TOP, Golden, Said, Token
-from adapters.manifest import About, BaseModel, Data, Manifest, Metric, Run, seal
+from adapters.manifest import BaseModel, Data, Manifest, Metric, Run
 from adapters.refs import AdapterRef, BaseRef
+from adapters.sealing import seal
+from adapters.signature import sign
 from structured.prompt import render
-from training import base, quickcheck, record
+from training import base, facts as said, quickcheck, record, servable
 from training.config import RunConfig
 from training.data.generate import generate
 from training.errors import PublishError
@@ -28,9 +31,18 @@ CANDIDATES: Final = 20
 
 
 def publish(
-    *, trained: Path, report: Path, base_dir: Path, out: Path, now: datetime
+    *,
+    trained: Path,
+    report: Path,
+    base_dir: Path,
+    out: Path,
+    now: datetime,
+    facts: said.Facts = said.NONE,
 ) -> Manifest:
-    """Write the adapter's four files to `out`, whole or not at all.
+    """Write what ships to `out`, whole or not at all.
+
+    Weights, configuration, manifest, card and ML-BOM, and, with a key, a signature over
+    all of them.
 
     Args:
         trained: directory of a finished run.
@@ -38,10 +50,11 @@ def publish(
         base_dir: the base that it was trained on.
         out: directory named by the adapter's ref.
         now: stamped into the manifest.
+        facts: what the run's record does not say, and the key to sign with.
 
     Raises:
         PublishError: another base, or an adapter without effect.
-        AdapterError: the files do not describe a LoRA.
+        AdapterError: the files do not describe a LoRA, or the key cannot sign.
     """
     run = record.read_run(trained)
     found = base.verify(base_dir, ref=run.config.base)
@@ -50,16 +63,28 @@ def publish(
             f"{run.config.ref} was trained on base digest {run.base_digest},"
             f" {base_dir} has {found.digest}; publish beside the base of the run"
         )
+    if why := servable.why_not(run.config):
+        facts = msgspec.structs.replace(facts, servable=False, not_servable_because=why)
     looked = quickcheck.read(report)
-    looks = find_probes(base_dir, trained)
+    # A replica is never asked for proof of what it cannot be given.
+    looks = find_probes(base_dir, trained) if facts.servable else {}
+    described = _facts(run, looked, now, source=found.source, facts=facts)
+    described = msgspec.structs.replace(
+        described, probes=tuple(looks), golden=tuple(looks.values())
+    )
     with whole_directory(out) as draft:
-        shutil.copy(trained / WEIGHTS, draft / WEIGHTS)
-        clean_config(trained / CONFIG, draft / CONFIG, base_ref=run.config.base)
-        facts = _facts(run, looked, looks, now, source=found.source)
-        manifest = seal(draft, facts)
+        if facts.servable:
+            shutil.copy(trained / WEIGHTS, draft / WEIGHTS)
+            clean_config(trained / CONFIG, draft / CONFIG, base_ref=run.config.base)
+        else:
+            copy_made(trained, draft, base_ref=run.config.base)
+        manifest = seal(draft, described)
         card.write(draft)
+        bom.write(draft)
         for path in draft.iterdir():
             path.chmod(0o644)
+        if facts.key is not None:
+            sign(draft, facts.key, manifest.ref)
     return manifest
 
 
@@ -88,6 +113,19 @@ def clean_config(source: Path, target: Path, *, base_ref: str) -> None:
     kept["lora_dropout"] = document["lora_dropout"]
     kept["inference_mode"] = True
     target.write_text(json.dumps(kept, indent=2, sort_keys=True) + "\n")
+
+
+def copy_made(trained: Path, draft: Path, *, base_ref: str) -> None:
+    """Copy what a run has made that is no LoRA: all weights and configurations of it."""
+    for source in sorted(trained.iterdir()):
+        if source.suffix == ".safetensors":
+            shutil.copy(source, draft / source.name)
+        elif source.suffix == ".json" and source.name != record.RUN_RECORD:
+            document: Any = json.loads(source.read_bytes())
+            for key in ("base_model_name_or_path", "_name_or_path"):
+                if isinstance(document, dict) and key in document:
+                    document[key] = base_ref  # it names a path of this machine
+            (draft / source.name).write_text(json.dumps(document, indent=2) + "\n")
 
 
 def find_probes(base_dir: Path, trained: Path) -> dict[str, Golden]:
@@ -142,10 +180,10 @@ def _first_token(model: Any, tokenizer: Any, text: str) -> Said:
 def _facts(
     run: record.Run,
     looked: quickcheck.Report,
-    looks: Mapping[str, Golden],
     now: datetime,
     *,
     source: str,
+    facts: said.Facts,
 ) -> Run:
     config = run.config
     stages = (*run.earlier, run)
@@ -154,7 +192,7 @@ def _facts(
         ref=AdapterRef(config.ref),
         base=BaseModel(BaseRef(config.base), run.base_digest, source),
         method=config.method,
-        data=_data(stages),
+        data=_data(stages, facts),
         config={
             "stages": [_settings(stage) for stage in stages],
             "versions": run.versions,
@@ -162,16 +200,17 @@ def _facts(
         command=" && ".join(_command(stage.config) for stage in stages),
         seed=config.seed,
         created=now,
-        licence="Apache-2.0",
+        licence=facts.licence,
         parent=AdapterRef(parent) if parent else None,
         metrics=_metrics(looked),
-        probes=tuple(looks),
-        golden=tuple(looks.values()),
-        about=_about(config.method),
+        about=said.about(facts, config.method),
+        cost=said.cost(facts, sum(stage.seconds for stage in stages)),
+        servable=facts.servable,
+        not_servable_because=facts.not_servable_because,
     )
 
 
-def _data(stages: Sequence[record.Run]) -> Data:
+def _data(stages: Sequence[record.Run], facts: said.Facts) -> Data:
     """Digest and count over all stages; each stage's own stand in the settings."""
     digests = [stage.data_digest for stage in stages]
     joined = "".join(f"{digest}\n" for digest in digests)
@@ -179,8 +218,16 @@ def _data(stages: Sequence[record.Run]) -> Data:
     return Data(
         digest=digests[0] if len(digests) == 1 else whole,
         examples=sum(stage.examples for stage in stages),
-        generator="training.data, seeds and counts as in the settings of each stage",
+        generator=_generator(stages),
+        sources=facts.sources,
+        languages=facts.languages,
     )
+
+
+def _generator(stages: Sequence[record.Run]) -> str:
+    if all(stage.config.data is UNSET for stage in stages):
+        return "the files of these digests: `python -m training curate` and its card"
+    return "training.data, seeds and counts as in the settings of each stage"
 
 
 def _settings(stage: record.Run) -> dict[str, Any]:
@@ -200,18 +247,13 @@ def _settings(stage: record.Run) -> dict[str, Any]:
 
 
 def _command(config: RunConfig) -> str:
-    """The command of one stage; the runs in between are written to RUNS."""
-    if config.preference:
-        return (
-            "python -m training dpo --config training/configs/dpo.toml --base BASE"
-            f" --parent models/{config.preference.parent} --out RUNS/dpo"
-        )
-    name = "sft-wide" if config.start else "sft"
-    start = f" --start RUNS/{config.start}" if config.start else ""
-    return (
-        f"python -m training sft --config training/configs/{name}.toml --base BASE"
-        f"{start} --out RUNS/{name}"
-    )
+    """The command of one stage; CONFIG is the file with this stage's settings."""
+    parts = [f"python -m training run CONFIG --base {config.base}"]
+    if config.curated is not UNSET or config.pairs is not UNSET:
+        parts.append("--data DATA")
+    if start := config.preference.parent if config.preference else config.start:
+        parts.append(f"--from {start}")
+    return " ".join([*parts, f"--out {config.ref}"])
 
 
 def _metrics(looked: quickcheck.Report) -> dict[str, Metric]:
@@ -231,32 +273,3 @@ def _metrics(looked: quickcheck.Report) -> dict[str, Metric]:
         value=looked.tokens_per_output, n=len(looked.answers), dataset=looked.dataset
     )
     return metrics
-
-
-def _about(method: str) -> About:
-    what = {
-        "sft": "Answers a request from numbered passages as one compact JSON object:"
-        " status, answer, citations.",
-        "dpo": "As its parent, and briefer: it prefers the bare value to a sentence.",
-    }[method]
-    return About(
-        summary=what,
-        intended_use=(
-            "Behind a gateway that validates its output, with retrieved passages as"
-            " the context. It holds no facts of its own: products and values in its"
-            " training data are invented."
-        ),
-        limits=(
-            "English only; contexts of up to four short passages; one turn.",
-            (
-                "Training and test data come from one generator (disjoint wording and"
-                " subjects); requests of real people will be harder."
-            ),
-            "A base of 135 million parameters: it copies well and reasons badly.",
-        ),
-        safety=(
-            "Refusals were learnt from some seventy phrasings over eight policy"
-            " areas. It is no safety filter: requests worded differently may pass,"
-            " and harmless ones may be refused."
-        ),
-    )

@@ -13,6 +13,7 @@ from adapters.golden import Golden, Looks, disagreement
 from adapters.lifecycle import Event, State
 from adapters.manifest import Manifest
 from adapters.plan import Action, Step
+from adapters.preflight import refuse_by
 from adapters.reads import Read
 from adapters.refs import AdapterRef
 from adapters.registry import Registered, Registry
@@ -54,8 +55,10 @@ class Demands(msgspec.Struct, frozen=True):
         """Check an adapter in the registry; its files do not change any more.
 
         Raises:
+            NotServable: it says of itself that it cannot be served.
             PreflightError: it does not meet them.
         """
+        refuse_by(found.manifest)
         base = found.manifest.base.ref
         if base != self.base_ref:
             raise PreflightError([f"made for {base}; {self.base_ref} is served"])

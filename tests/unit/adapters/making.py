@@ -10,16 +10,17 @@ from typing import Any
 
 from hypothesis import HealthCheck, settings
 
+from adapters.claims import About, Cost, Source
 from adapters.manifest import (
     BaseModel,
     Data,
     Manifest,
     Metric,
     Run,
-    seal,
     value_digest,
 )
 from adapters.refs import AdapterRef, BaseRef
+from adapters.sealing import seal
 
 PATIENT = settings(
     deadline=None, max_examples=50, suppress_health_check=[HealthCheck.too_slow]
@@ -127,6 +128,41 @@ def run(ref: str = "acme-test-lora@v1", **changes: Any) -> Run:
         "probes": ("Summarise the context.",),
     }
     return Run(**{**facts, **changes})
+
+
+def everything(ref: str = "acme-test-lora@v1") -> Run:
+    """Facts in which nothing is unsaid."""
+    source = Source(
+        name="tickets",
+        licence="CC-BY-4.0",
+        consent="contract",
+        region="EU",
+        personal_data="scrubbed by form and checksum",
+        classification="internal",
+        owner="ACME Support",
+        languages=("en", "de-CH"),
+        examples=700,
+        digest="d" * 64,
+        url="https://data.example/tickets",
+    )
+    adherence = Metric(
+        0.98,
+        150,
+        "held-out",
+        lower=0.95,
+        bound="exact 95 %, one-sided",
+        evidence="docs/results.md",
+    )
+    return run(
+        ref,
+        method="orpo",
+        data=Data("c" * 64, 700, "acme", (source,), ("en", "de-CH")),
+        licence="MIT OR Apache-2.0",
+        parent=AdapterRef("acme-test-parent@v1"),
+        metrics={"adherence": adherence, "final_loss": Metric(0.31, 700)},
+        about=About("Answers.", "Tests.", ("Small.",), "No filter.", ("Operators.",)),
+        cost=Cost(2050.1, "2 cores", 0.011, "2 cores at 10 W assumed, not metered"),
+    )
 
 
 def write_adapter(

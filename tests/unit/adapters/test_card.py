@@ -6,9 +6,13 @@ import yaml
 from hypothesis import given, strategies as st
 
 from adapters.card import render, write
-from adapters.manifest import About, BaseModel, Data, Manifest, Metric
+from adapters.claims import Cost, Source
+from adapters.manifest import About, BaseModel, Data, Manifest, Metric, load
 from adapters.refs import AdapterRef, BaseRef
+from adapters.sealing import seal
 from tests.unit.adapters import making
+
+SHIPPED = sorted((Path(__file__).parents[3] / "models").iterdir())
 
 
 @pytest.fixture
@@ -100,6 +104,55 @@ def test_writing_a_card_puts_it_beside_the_manifest(tmp_path: Path) -> None:
     manifest = making.write_adapter(tmp_path)
     write(tmp_path)
     assert (tmp_path / "README.md").read_text() == render(manifest)
+
+
+@pytest.mark.parametrize("directory", SHIPPED, ids=lambda path: path.name)
+def test_the_cards_of_shipped_adapters_are_as_they_were_rendered(
+    directory: Path,
+) -> None:
+    assert render(load(directory)) == (directory / "README.md").read_text()
+
+
+def test_sources_cost_and_languages_are_told(tmp_path: Path) -> None:
+    card = render(making.write_adapter(tmp_path, facts=making.everything()))
+    assert _front(card)["language"] == ["en", "de"]
+    assert "| tickets (https://data.example/tickets) | CC-BY-4.0 | contract |" in card
+    assert "Training took 2050 s on 2 cores. About 0.011 kWh (2 cores at 10 W" in card
+
+
+def test_what_is_unsaid_of_a_source_is_called_so(tmp_path: Path) -> None:
+    data = Data("0" * 64, 3, "x", (Source("mails", "MIT"),))
+    card = render(making.write_adapter(tmp_path, facts=making.run(data=data)))
+    assert "| mails | MIT | unsaid | unsaid | unsaid | unsaid | unsaid |" in card
+
+
+def test_norwegian_is_a_language_and_no_truth_value(tmp_path: Path) -> None:
+    data = Data("0" * 64, 3, "x", languages=("no",))
+    card = render(making.write_adapter(tmp_path, facts=making.run(data=data)))
+    assert _front(card)["language"] == ["no"]
+
+
+def test_an_energy_that_is_not_known_is_called_so(tmp_path: Path) -> None:
+    facts = making.run(cost=Cost(12.0))
+    assert "took 12 s. Its energy is not known." in render(
+        making.write_adapter(tmp_path, facts=facts)
+    )
+
+
+def test_a_tune_that_cannot_be_served_says_so_on_top(tmp_path: Path) -> None:
+    making.write_adapter(tmp_path / "lora")
+    made = tmp_path / "full"
+    made.mkdir()
+    weights = tmp_path / "lora" / "adapter_model.safetensors"
+    (made / "model.safetensors").write_bytes(weights.read_bytes())
+    facts = making.run(servable=False, not_servable_because="all weights are tuned")
+    card = render(seal(made, facts))
+    body = card.split("---\n")[2]
+    warning = "> **Not servable.** all weights are tuned"
+    assert body.strip().splitlines()[2] == warning
+    assert _front(card)["base_model_relation"] == "finetune"
+    assert "lora" not in _front(card)["tags"]
+    assert "| rank |" not in card
 
 
 _TEXT = st.text(max_size=40)

@@ -6,11 +6,15 @@ import msgspec
 import pytest
 from hypothesis import given, strategies as st
 
+from adapters.claims import Cost, Data
 from adapters.errors import ManifestError, TensorFileError
 from adapters.files import files_digest, value_digest
-from adapters.manifest import Metric, decode, encode, load, seal, tree_digest, write
+from adapters.manifest import Metric, decode, encode, load, tree_digest, write
 from adapters.refs import AdapterRef
+from adapters.sealing import seal
 from tests.unit.adapters import making
+
+SHIPPED = sorted((Path(__file__).parents[3] / "models").iterdir())
 
 
 def test_sealing_states_what_the_files_say(tmp_path: Path) -> None:
@@ -144,6 +148,67 @@ def test_a_tree_with_a_link_or_a_directory_has_no_digest(tmp_path: Path) -> None
     (tmp_path / "a").mkdir()
     with pytest.raises(ManifestError, match="a: is no regular file"):
         tree_digest(tmp_path)
+
+
+@pytest.mark.parametrize("directory", SHIPPED, ids=lambda path: path.name)
+def test_shipped_manifests_are_written_as_they_are(directory: Path) -> None:
+    manifest = load(directory)
+    assert encode(manifest) == (directory / "manifest.json").read_bytes()
+
+
+def test_what_came_later_is_left_away_while_it_says_nothing(tmp_path: Path) -> None:
+    making.write_adapter(tmp_path)
+    document = json.loads((tmp_path / "manifest.json").read_text())
+    assert not {"servable", "not_servable_because", "cost", "golden"} & set(document)
+    assert set(document["data"]) == {"digest", "examples", "generator"}
+
+
+def test_a_manifest_that_says_everything_reads_back_as_it_was(tmp_path: Path) -> None:
+    manifest = making.write_adapter(tmp_path, facts=making.everything())
+    assert load(tmp_path) == manifest
+
+
+@pytest.mark.parametrize(
+    ("facts", "message"),
+    [
+        ({"servable": False}, "not_servable_because says why"),
+        ({"not_servable_because": "it is large"}, "not_servable_because says why"),
+        ({"cost": Cost(1.0, "", 2.0)}, "say how energy_kwh was come by"),
+        ({"data": Data("0" * 64, 1, "x", languages=())}, "languages is empty"),
+        ({"data": Data("0" * 64, 1, "x", languages=("English",))}, "languages"),
+    ],
+)
+def test_claims_that_do_not_hold_together_are_not_sealed(
+    tmp_path: Path, facts: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ManifestError, match=message):
+        making.write_adapter(tmp_path, facts=making.run(**facts))
+
+
+def test_what_is_not_servable_is_sealed_with_the_files_that_it_has(
+    tmp_path: Path,
+) -> None:
+    making.write_adapter(tmp_path / "lora")
+    made = tmp_path / "full"
+    made.mkdir()
+    weights = (tmp_path / "lora" / "adapter_model.safetensors").read_bytes()
+    (made / "model.safetensors").write_bytes(weights)
+    (made / "config.json").write_text("{}")
+    (made / "README.md").write_text("a card of before")
+    facts = making.run(servable=False, not_servable_because="all weights are tuned")
+    manifest = seal(made, facts)
+    assert set(manifest.files) == {"model.safetensors", "config.json"}
+    assert manifest.r is None
+    assert load(made) == manifest
+
+
+def test_a_servable_manifest_without_a_rank_is_refused(tmp_path: Path) -> None:
+    making.write_adapter(tmp_path)
+    document = json.loads((tmp_path / "manifest.json").read_text())
+    del document["r"]
+    (tmp_path / "manifest.json").write_text(json.dumps(document))
+    with pytest.raises(ManifestError, match="only a LoRA is servable"):
+        load(tmp_path)
 
 
 _VALUES = st.recursive(

@@ -10,9 +10,9 @@ import msgspec
 import pytest
 from hypothesis import given, strategies as st
 
-from adapters.errors import PreflightError
-from adapters.manifest import seal
+from adapters.errors import NotServable, PreflightError
 from adapters.preflight import Limits, check
+from adapters.sealing import seal
 from tests.unit.adapters import making
 from tests.unit.adapters.making import Named, ones, weight
 
@@ -44,6 +44,24 @@ def test_a_plain_lora_is_fit_in_each_float_type(tmp_path: Path, dtype: str) -> N
 def test_a_card_beside_the_rest_is_fine(tmp_path: Path) -> None:
     making.write_adapter(tmp_path)
     (tmp_path / "README.md").write_text("card")
+    _check(tmp_path)
+
+
+def test_what_says_that_it_cannot_be_served_is_refused_for_that_alone(
+    tmp_path: Path,
+) -> None:
+    facts = making.run(servable=False, not_servable_because="it is a bottleneck")
+    making.write_adapter(tmp_path, facts=facts)
+    (tmp_path / "model.safetensors").write_bytes(b"")
+    with pytest.raises(NotServable) as caught:
+        _check(tmp_path)
+    assert caught.value.because == "it is a bottleneck"
+    assert "because it is a bottleneck; train a LoRA instead" in str(caught.value)
+
+
+def test_an_ml_bom_beside_the_rest_is_fine(tmp_path: Path) -> None:
+    making.write_adapter(tmp_path)
+    (tmp_path / "bom.json").write_text("{}")
     _check(tmp_path)
 
 

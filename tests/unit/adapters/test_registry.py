@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from adapters import bom
 from adapters.errors import (
     CorruptAdapter,
     ManifestError,
+    NotServable,
     PreflightError,
     RefConflict,
     RegistryError,
@@ -143,6 +145,21 @@ def test_links_and_extra_files_are_refused_without_a_check(
     with pytest.raises(PreflightError) as caught:
         Registry(root).add(source)
     assert len(caught.value.problems) == 2
+
+
+def test_what_says_that_it_cannot_be_served_is_not_registered(
+    tmp_path: Path, root: Path
+) -> None:
+    facts = making.run(servable=False, not_servable_because="all weights are tuned")
+    making.write_adapter(tmp_path / "full", facts=facts)
+    with pytest.raises(NotServable, match="because all weights are tuned"):
+        Registry(root).add(tmp_path / "full")
+    assert Registry(root).refs() == ()
+
+
+def test_the_ml_bom_is_registered_with_the_rest(source: Path, root: Path) -> None:
+    bom.write(source)
+    assert (Registry(root).add(source).path / "bom.json").is_file()
 
 
 def test_a_file_larger_than_the_limit_is_refused(source: Path, root: Path) -> None:

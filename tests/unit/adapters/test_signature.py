@@ -1,15 +1,18 @@
 """OpenSSF model signatures: who vouches for which bytes."""
 
+import base64
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
-from adapters.errors import PreflightError
+from adapters import bom, card
+from adapters.errors import KeyUnfit, PreflightError
 from adapters.registry import Registry
-from adapters.signature import SIGNATURE, check_signature
+from adapters.signature import SIGNATURE, check_signature, sign
 from tests.unit.adapters.making import write_adapter
 
 
@@ -32,7 +35,7 @@ def key_pair(where: Path, name: str) -> tuple[Path, Path]:
     return private, public
 
 
-def sign(directory: Path, private: Path) -> None:
+def foreign(directory: Path, private: Path) -> None:
     """Sign as `model_signing sign elliptic_key` does."""
     from model_signing import hashing, signing  # noqa: PLC0415 - it is slow to import
 
@@ -50,8 +53,9 @@ def signed(tmp_path: Path) -> tuple[Path, Path]:
     private, public = key_pair(tmp_path, "ours")
     directory = tmp_path / "made"
     write_adapter(directory)
-    (directory / "README.md").write_text("A card.\n")
-    sign(directory, private)
+    card.write(directory)
+    bom.write(directory)
+    sign(directory, private, "acme-test-lora@v1")
     return directory, public
 
 
@@ -73,6 +77,54 @@ def test_a_signature_holds_for_the_copy_that_the_registry_makes(
     assert (found.path / SIGNATURE).is_file()
 
 
+def test_a_signature_by_the_library_s_own_tool_holds_as_well(
+    signed: tuple[Path, Path], tmp_path: Path
+) -> None:
+    private, public = key_pair(tmp_path, "theirs")
+    foreign(signed[0], private)
+    check_signature(signed[0], public)
+
+
+def test_a_signature_states_the_adapter_s_name_and_no_path(
+    signed: tuple[Path, Path],
+) -> None:
+    bundle = json.loads((signed[0] / SIGNATURE).read_text())
+    statement = json.loads(base64.b64decode(bundle["dsseEnvelope"]["payload"]))
+    (subject,) = statement["subject"]
+    assert subject["name"] == "acme-test-lora@v1"
+    assert str(signed[0].parent) not in json.dumps(statement)
+
+
+def test_signing_again_replaces_the_signature(
+    signed: tuple[Path, Path], tmp_path: Path
+) -> None:
+    private, public = key_pair(tmp_path, "theirs")
+    sign(signed[0], private, "acme-test-lora@v1")
+    check_signature(signed[0], public)
+
+
+@pytest.mark.parametrize("kind", ["rsa", "public", "none"])
+def test_what_is_no_private_key_of_a_curve_does_not_sign(
+    signed: tuple[Path, Path], tmp_path: Path, kind: str
+) -> None:
+    before = (signed[0] / SIGNATURE).read_bytes()
+    path = signed[1] if kind == "public" else tmp_path / "other.pem"
+    if kind == "rsa":
+        key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+        path.write_bytes(
+            key.private_bytes(
+                serialization.Encoding.PEM,
+                serialization.PrivateFormat.PKCS8,
+                serialization.NoEncryption(),
+            )
+        )
+    elif kind == "none":
+        path.write_text("no key")
+    with pytest.raises(KeyUnfit, match="expected the PEM of an elliptic-curve"):
+        sign(signed[0], path, "acme-test-lora@v1")
+    assert (signed[0] / SIGNATURE).read_bytes() == before
+
+
 def test_a_missing_signature_names_the_key_that_should_have_signed(
     signed: tuple[Path, Path],
 ) -> None:
@@ -88,13 +140,19 @@ def test_a_signature_by_another_key_is_refused(
 ) -> None:
     private, public = key_pair(tmp_path, "theirs")
     assert "signed by another key than theirs.pub" in refusal(signed[0], public)
-    sign(signed[0], private)
+    sign(signed[0], private, "acme-test-lora@v1")
     assert "signed by another key than ours.pub" in refusal(*signed)
 
 
 @pytest.mark.parametrize(
     "name",
-    ["README.md", "manifest.json", "adapter_config.json", "adapter_model.safetensors"],
+    [
+        "README.md",
+        "bom.json",
+        "manifest.json",
+        "adapter_config.json",
+        "adapter_model.safetensors",
+    ],
 )
 def test_every_file_is_covered(signed: tuple[Path, Path], name: str) -> None:
     path = signed[0] / name

@@ -195,7 +195,7 @@ async def test_only_what_the_configured_key_has_signed_is_loaded(
     source = tmp_path / "bad"
     write_adapter(source, facts=run(BAD))
     if signed != "not":
-        sign(source, ours if signed == "by the key" else theirs)
+        sign(source, ours if signed == "by the key" else theirs, BAD)
     Registry(tmp_path / "adapters").add(source)
     policy = f'[registry]\npath = "{tmp_path}/adapters"\npublic_key = "{public}"\n'
     async with running(configured(policy)) as stack:

@@ -149,7 +149,7 @@ def test_a_signature_comes_along_and_is_asked_for_where_it_is_pulled(
 ) -> None:
     ours, public = key_pair(tmp_path, "ours")
     _, strange = key_pair(tmp_path, "strange")
-    sign(tmp_path / "made", ours)
+    sign(tmp_path / "made", ours, REF)
     Registry(tmp_path / "signed").add(tmp_path / "made")
     assert run("adapter", "push", REF, "share", "--registry", "signed")[0] == 0
     pull = ("adapter", "pull", REF, "share", "--registry", "other", "--key")

@@ -103,10 +103,11 @@ def test_a_published_adapter_is_sealed_and_names_no_machine(
         "adapter_config.json",
         "manifest.json",
         "README.md",
+        "bom.json",
     }
     assert load(out) == manifest
     assert manifest.base.digest == base.verify(tiny_base).digest
-    for name in ("adapter_config.json", "manifest.json", "README.md"):
+    for name in ("adapter_config.json", "manifest.json", "README.md", "bom.json"):
         assert str(tiny_base.parent) not in (out / name).read_text()
 
 
