@@ -73,7 +73,8 @@ def _parser() -> argparse.ArgumentParser:
     made.set_defaults(run=_pii)
 
     _train_commands(commands)
-    _result_commands(commands)
+    _look_commands(commands)
+    _publish_commands(commands)
     return parser
 
 
@@ -98,7 +99,7 @@ def _train_commands(commands: Any) -> None:
         made.set_defaults(run=_run, method=name)
 
 
-def _result_commands(commands: Any) -> None:
+def _look_commands(commands: Any) -> None:
     made = commands.add_parser("check", help="ask held-out examples, judge strictly")
     made.add_argument("--base", type=Path, required=True)
     made.add_argument("--adapter", type=Path, help="without it: the base alone")
@@ -118,6 +119,16 @@ def _result_commands(commands: Any) -> None:
     made.add_argument("--out", type=Path, required=True, help="file of pairs to write")
     made.set_defaults(run=_own)
 
+    made = commands.add_parser("throughput", help="steps a second, beside plain TRL's")
+    made.add_argument("config", type=Path, help="of a supervised run with a LoRA")
+    made.add_argument("--base", type=Path, required=True)
+    made.add_argument("--data", type=Path, required=True)
+    made.add_argument("--count", type=int, default=80, help="examples (default 80)")
+    made.add_argument("--rounds", type=int, default=3, help="of each (default 3)")
+    made.set_defaults(run=_throughput)
+
+
+def _publish_commands(commands: Any) -> None:
     made = commands.add_parser("round", help="copy a run with bfloat16 weights")
     made.add_argument("--run", dest="trained", type=Path, required=True)
     made.add_argument("--out", type=Path, required=True)
@@ -222,6 +233,19 @@ def _own(options: argparse.Namespace) -> None:
     options.out.parent.mkdir(parents=True, exist_ok=True)
     options.out.write_bytes(preference.dumps(made))
     _say(f"{options.out}: {len(made)} pairs of {len(asked)} examples")
+
+
+def _throughput(options: argparse.Namespace) -> None:
+    from training import config, throughput  # noqa: PLC0415 - only what the command needs
+
+    seen = throughput.compare(
+        config.load(options.config, method="sft"),
+        options.base,
+        options.data,
+        count=options.count,
+        rounds=options.rounds,
+    )
+    _say(throughput.table(seen))
 
 
 def _round(options: argparse.Namespace) -> None:

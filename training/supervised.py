@@ -38,6 +38,16 @@ def task(config: RunConfig, tokenizer: Any, data_dir: Path | None) -> Task:
             f"{len(chosen)} training examples of one intent: an adapter that has seen"
             f" no other answers everything so; all of {', '.join(INTENTS)} are right"
         )
+    return encoded(config, tokenizer, chosen, watched)
+
+
+def encoded(
+    config: RunConfig,
+    tokenizer: Any,
+    chosen: tuple[Example, ...],
+    watched: tuple[Example, ...],
+) -> Task:
+    """Encode what is learnt and what is looked at. Raises DataError: one is too long."""
     return Task(
         rows=tuple(row(tokenizer, example, config) for example in chosen),
         names=tuple(example.id for example in chosen),
