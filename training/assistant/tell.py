@@ -1,0 +1,118 @@
+"""Summaries and labels."""
+
+from typing import Final
+
+from structured.prompt import AssistInput
+from training.assistant import scene
+from training.assistant.draw import Draw, Fact, Made, Product, filled, upper
+from training.assistant.scene import Stated
+from training.assistant.words import Property
+from training.examples import Output
+
+_NOTES: Final = 0.55
+"""Share of summaries of notes, where the language has them; the others are of facts."""
+_TOLD: Final = {1: 25, 2: 45, 3: 30}
+_BESIDE: Final = {0: 25, 1: 35, 2: 25, 3: 15}
+_MESSAGES: Final = {1: 20, 2: 30, 3: 30, 4: 12, 5: 8}
+_OTHER_SET: Final = 0.35
+
+
+def summarise(draw: Draw) -> Made:
+    """All that the passages say of one product, in as few words as will do."""
+    if draw.words.notes and draw.chance(_NOTES):
+        kind, product, told, answer = _notes(draw)
+    else:
+        kind, product, told, answer = _facts(draw)
+    others = _of_others(draw, product, [stated.value for stated in told])
+    every = [*told, *others]
+    draw.rng.shuffle(every)
+    context = draw.context(scene.padded(draw, [stated.text for stated in every]))
+    pairs = list(zip(context, every, strict=True))
+    used = tuple(item.id for item, stated in pairs if stated in told)
+    wrong = tuple((item.id, one.value) for item, one in pairs if one not in told)
+    user = filled(draw.deal("summary", draw.words.summaries), product)
+    facts = tuple(
+        Fact(stated.value, (item.text,)) for item, stated in pairs if stated in told
+    )
+    return Made(
+        kind,
+        AssistInput(user, context, draw.system()),
+        Output("ok", answer, used),
+        facts if kind == "facts" else (),
+        wrong,
+    )
+
+
+def _notes(draw: Draw) -> tuple[str, Product, list[Stated], str]:
+    product = draw.product("DSPE")
+    size = draw.weighed(_TOLD)
+    chosen = [draw.deal("note", draw.words.notes) for _ in range(size)]
+    chosen = list(dict.fromkeys(chosen))
+    told = [Stated(filled(note, product), filled(core, product)) for note, core in chosen]  # fmt: skip
+    return "notes", product, told, " ".join(f"{stated.value}." for stated in told)
+
+
+def _facts(draw: Draw) -> tuple[str, Product, list[Stated], str]:
+    first = draw.deal("property told", draw.words.properties)
+    product = draw.product(first.on)
+    props: list[Property] = [first]
+    for _ in range(draw.weighed(_TOLD) - 1):
+        more = scene.also(draw, product, props)
+        props += [more] if more else []
+    told = [scene.state(draw, prop, product) for prop in props]
+    parts = [f"{p.noun} {s.value}" for p, s in zip(props, told, strict=True)]
+    return "facts", product, told, upper(f"{'; '.join(parts)}.")
+
+
+def _of_others(draw: Draw, product: Product, values: list[str]) -> list[Stated]:
+    """Notes and facts of other products."""
+    size = draw.weighed(_BESIDE)
+    found: list[Stated] = []
+    for _ in range(size):
+        other = draw.other(product)
+        if draw.words.notes and draw.chance(0.4):
+            note, core = draw.rng.choice(draw.words.notes)
+            found.append(Stated(filled(note, other), filled(core, other)))
+            continue
+        prop = scene.also(draw, product, [])
+        if prop is not None:
+            found += scene.distractors(draw, other, prop, 1, values)
+    return [one for one in found if product.name.lower() not in one.text.lower()]
+
+
+def classify(draw: Draw) -> Made:
+    """One label of those offered, for the passage that the request names."""
+    labels = draw.deal("labels", draw.words.labels)
+    names = list(labels)
+    draw.rng.shuffle(names)
+    cards = [(label, text) for label in labels for text in labels[label]]
+    asked, text = draw.deal(f"texts {sorted(names)}", cards)
+    product = draw.product("DSPE")
+    every = [Stated(filled(text, product), asked)]
+    for _ in range(draw.weighed(_MESSAGES) - 1):
+        found = draw.rng.choice(draw.words.labels) if draw.chance(_OTHER_SET) else labels  # fmt: skip
+        label = draw.rng.choice(list(found))
+        said = draw.rng.choice(found[label])
+        every.append(Stated(filled(said, draw.other(product)), label))
+    first = every[0]
+    every = list({stated.text: stated for stated in every}.values())
+    draw.rng.shuffle(every)
+    context = draw.context([one.text for one in every], spoken=True)
+    target = every.index(first)
+    name = context[target].id
+    user = draw.deal("labelling", draw.words.labelling).replace("{id}", name)
+    user = upper(user.replace("{labels}", _offer(draw, names)))
+    wrong = tuple((context[target].id, label) for label in names if label != asked)
+    return Made(
+        "label",
+        AssistInput(user, context, draw.system()),
+        Output("ok", upper(f"{asked}."), (name,)),
+        (),
+        wrong,
+    )
+
+
+def _offer(draw: Draw, names: list[str]) -> str:
+    """The labels, set apart in one of the ways in which people do that."""
+    between = draw.rng.choice((", ", " / ", ", ", " | "))
+    return between.join(names)
