@@ -178,6 +178,4 @@ def upper(text: str) -> str:
 
 def holds(text: str, value: str) -> bool:
     """Whether a text has a value in it, as words of its own."""
-    return bool(
-        re.search(rf"(?<!\w){re.escape(value.lower())}(?!\w)", text.lower())
-    )
+    return bool(re.search(rf"(?<!\w){re.escape(value.lower())}(?!\w)", text.lower()))

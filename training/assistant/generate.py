@@ -7,7 +7,6 @@ seeded per intent: the same seed and count give the same bytes on every machine.
 
 import datetime as dt
 from collections.abc import Callable, Iterable, Iterator
-from pathlib import Path
 from random import Random  # noqa: TID251 - draws examples; nobody is bucketed by it
 from typing import Final
 
@@ -120,28 +119,6 @@ def table(records: Iterable[Record]) -> str:
     return "\n".join(lines)
 
 
-def write(out: Path, *, count: int, seed: int) -> str:
-    """Write `raw.jsonl` and `pairs.jsonl`, and say what is in them.
-
-    Args:
-        out: directory, made if need be.
-        count: examples.
-        seed: of examples and pairs.
-
-    Raises:
-        DataError: the words cannot give so many different examples.
-    """
-    from training.assistant.pairs import make_pairs  # noqa: PLC0415 - they are made of examples
-
-    records = generate(count, seed)
-    pairs = make_pairs(seed=seed)
-    out.mkdir(parents=True, exist_ok=True)
-    for name, found in (("raw", records), ("pairs", pairs)):
-        lines = b"".join(msgspec.json.encode(one) + b"\n" for one in found)
-        (out / f"{name}.jsonl").write_bytes(lines)
-    return f"{table(records)}\n{out}: {len(records)} examples, {len(pairs)} pairs"
-
-
 def _places(
     size: int, seed: int, splits: tuple[Split, ...]
 ) -> list[tuple[Split, Language]]:
@@ -150,7 +127,9 @@ def _places(
     So both of a minimal pair are on one side of each cut.
     """
     rng = Random(f"{seed}/languages")  # noqa: S311 - not a secret
-    cards = [name for name, share in _SHARES.items() for _ in range(share)]
+    cards: list[Language] = [
+        name for name, share in _SHARES.items() for _ in range(share)
+    ]
     languages: list[Language] = []
     while len(languages) < size:
         languages += rng.sample(cards, len(cards))
@@ -160,7 +139,7 @@ def _places(
 def _single(
     places: list[tuple[Split, Language]], seed: str, maker: Callable[[Draw], Made]
 ) -> Iterator[Made]:
-    return (one for one, in _unlike(places, seed, lambda draw: (maker(draw),)))
+    return (one for (one,) in _unlike(places, seed, lambda draw: (maker(draw),)))
 
 
 def _unlike(

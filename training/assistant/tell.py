@@ -2,6 +2,8 @@
 
 from typing import Final
 
+import msgspec
+
 from structured.prompt import AssistInput
 from training.assistant import scene
 from training.assistant.draw import Draw, Fact, Made, Product, filled, upper
@@ -17,51 +19,65 @@ _MESSAGES: Final = {1: 20, 2: 30, 3: 30, 4: 12, 5: 8}
 _OTHER_SET: Final = 0.35
 
 
+class _Part(msgspec.Struct, frozen=True):
+    """A passage on the product, and what a summary says of it."""
+
+    text: str
+    said: str
+    value: str
+    """Of a fact; of a note what is said."""
+
+
 def summarise(draw: Draw) -> Made:
     """All that the passages say of one product, in as few words as will do."""
-    if draw.words.notes and draw.chance(_NOTES):
-        kind, product, told, answer = _notes(draw)
-    else:
-        kind, product, told, answer = _facts(draw)
-    others = _of_others(draw, product, [stated.value for stated in told])
+    notes = bool(draw.words.notes) and draw.chance(_NOTES)
+    product, told = _notes(draw) if notes else _facts(draw)
+    others = _of_others(draw, product, [part.value for part in told])
     every = [*told, *others]
     draw.rng.shuffle(every)
-    context = draw.context(scene.padded(draw, [stated.text for stated in every]))
+    context = draw.context(scene.padded(draw, [one.text for one in every]))
     pairs = list(zip(context, every, strict=True))
-    used = tuple(item.id for item, stated in pairs if stated in told)
-    wrong = tuple((item.id, one.value) for item, one in pairs if one not in told)
+    parts = [(item, one) for item, one in pairs if isinstance(one, _Part)]
+    said = [part.said for _, part in parts]
+    answer = ". ".join(said) if notes else "; ".join(said)
     user = filled(draw.deal("summary", draw.words.summaries), product)
-    facts = tuple(
-        Fact(stated.value, (item.text,)) for item, stated in pairs if stated in told
-    )
     return Made(
-        kind,
+        "notes" if notes else "facts",
         AssistInput(user, context, draw.system()),
-        Output("ok", answer, used),
-        facts if kind == "facts" else (),
-        wrong,
+        Output("ok", upper(f"{answer}."), tuple(item.id for item, _ in parts)),
+        () if notes else tuple(Fact(p.value, (i.text,)) for i, p in parts),
+        tuple((i.id, one.value) for i, one in pairs if isinstance(one, Stated)),
     )
 
 
-def _notes(draw: Draw) -> tuple[str, Product, list[Stated], str]:
-    product = draw.product("DSPE")
-    size = draw.weighed(_TOLD)
-    chosen = [draw.deal("note", draw.words.notes) for _ in range(size)]
-    chosen = list(dict.fromkeys(chosen))
-    told = [Stated(filled(note, product), filled(core, product)) for note, core in chosen]  # fmt: skip
-    return "notes", product, told, " ".join(f"{stated.value}." for stated in told)
+def _notes(draw: Draw) -> tuple[Product, list[_Part]]:
+    letters, first, core = draw.deal("note", draw.words.notes)
+    product = draw.product(letters)
+    fit = [
+        (note, core)
+        for letters, note, core in draw.words.notes
+        if product.letter in letters and note != first
+    ]
+    more = draw.rng.sample(fit, min(len(fit), draw.weighed(_TOLD) - 1))
+    told: list[_Part] = []
+    for note, short in ((first, core), *more):
+        said = filled(short, product)
+        told.append(_Part(filled(note, product), said, said))
+    return product, told
 
 
-def _facts(draw: Draw) -> tuple[str, Product, list[Stated], str]:
+def _facts(draw: Draw) -> tuple[Product, list[_Part]]:
     first = draw.deal("property told", draw.words.properties)
     product = draw.product(first.on)
     props: list[Property] = [first]
     for _ in range(draw.weighed(_TOLD) - 1):
         more = scene.also(draw, product, props)
         props += [more] if more else []
-    told = [scene.state(draw, prop, product) for prop in props]
-    parts = [f"{p.noun} {s.value}" for p, s in zip(props, told, strict=True)]
-    return "facts", product, told, upper(f"{'; '.join(parts)}.")
+    told: list[_Part] = []
+    for prop in props:
+        stated = scene.state(draw, prop, product)
+        told.append(_Part(stated.text, f"{prop.noun} {stated.value}", stated.value))
+    return product, told
 
 
 def _of_others(draw: Draw, product: Product, values: list[str]) -> list[Stated]:
@@ -71,7 +87,7 @@ def _of_others(draw: Draw, product: Product, values: list[str]) -> list[Stated]:
     for _ in range(size):
         other = draw.other(product)
         if draw.words.notes and draw.chance(0.4):
-            note, core = draw.rng.choice(draw.words.notes)
+            _, note, core = draw.rng.choice(draw.words.notes)
             found.append(Stated(filled(note, other), filled(core, other)))
             continue
         prop = scene.also(draw, product, [])

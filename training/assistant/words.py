@@ -92,8 +92,8 @@ class Words(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     lookalikes: tuple[Lookalike, ...] = msgspec.field(name="lookalike", default=())
     paragraphs: tuple[Paragraph, ...] = msgspec.field(name="paragraph", default=())
     labels: tuple[dict[str, Texts], ...] = ()
-    notes: tuple[tuple[str, str], ...] = ()
-    """Each with what a very brief summary keeps of it."""
+    notes: tuple[tuple[str, str, str], ...] = ()
+    """Letters of the kinds that it fits, the note, and what a summary keeps of it."""
     fillers: Texts = ()
     beyond: Texts = ()
     """Questions with `{p}` that no passage answers."""
@@ -134,7 +134,9 @@ def words_of(language: Language, split: Split) -> Words:
     return msgspec.structs.replace(
         words,
         **parts,
-        kinds={letter: _part(found, test=test) for letter, found in words.kinds.items()},
+        kinds={
+            letter: _part(found, test=test) for letter, found in words.kinds.items()
+        },
         families=tuple(_family(one, test=test) for one in words.families),
         brands=_brands(words.brands, split),
     )
