@@ -52,13 +52,9 @@ def question(draw: Draw) -> Two:
     return _twins(draw, _value(draw, injected=kind == "injected"))
 
 
-def _product(draw: Draw, prop: Property) -> Product:
-    return draw.product(prop.on)
-
-
 def _value(draw: Draw, *, injected: bool) -> _Scene:
     prop = draw.deal("property", draw.words.properties)
-    product = _product(draw, prop)
+    product = draw.product(prop.on)
     used = scene.state(draw, prop, product)
     size = scene.count(draw) - 1
     others = scene.distractors(draw, product, prop, size, [used.value])
@@ -81,12 +77,9 @@ def _with_order(draw: Draw, others: list[Stated]) -> list[Stated]:
 
 def _both(draw: Draw) -> Made:
     """Two facts of one product; distractors are of other products."""
-    while True:
-        one = draw.deal("property", draw.words.properties)
-        product = _product(draw, one)
-        two = scene.also(draw, product, [one])
-        if two is not None:
-            break
+    one, product, two = _two_properties(draw)
+    if two is None:  # the few properties of this split and language do not meet
+        return _twins(draw, _value(draw, injected=False))[0]
     used = [scene.state(draw, prop, product) for prop in (one, two)]
     values = [stated.value for stated in used]
     size = max(0, scene.count(draw) - 2)
@@ -100,6 +93,17 @@ def _both(draw: Draw) -> Made:
     answer = upper(f"{one.noun} {values[0]}; {two.noun} {values[1]}.")
     made, _ = _twins(draw, _Scene("both", user, tuple(used), tuple(others), answer))
     return made
+
+
+def _two_properties(draw: Draw) -> tuple[Property, Product, Property | None]:
+    one = draw.deal("property", draw.words.properties)
+    product = draw.product(one.on)
+    for _ in draw.words.properties:
+        if two := scene.also(draw, product, [one]):
+            return one, product, two
+        one = draw.deal("property", draw.words.properties)
+        product = draw.product(one.on)
+    return one, product, None
 
 
 def _lookalike(draw: Draw) -> _Scene:
@@ -145,7 +149,7 @@ def _lacking(draw: Draw) -> Made:
 def _missing(draw: Draw) -> Made:
     """A question whose answer is nowhere near, or near and of something else."""
     prop = draw.deal("property missing", draw.words.properties)
-    product = _product(draw, prop)
+    product = draw.product(prop.on)
     user = filled(draw.deal(f"asks {prop.noun}", prop.asks), product)
     if draw.chance(_EMPTY):
         return _unsaid(draw, "empty", user, [])

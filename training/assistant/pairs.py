@@ -23,10 +23,12 @@ from training.assistant.generate import (
 )
 from training.assistant.words import Language, words_of
 from training.data.pairs import Pair
+from training.errors import DataError
 from training.examples import Intent, Output
 
 DEFAULT_COUNT: Final = 500
 SEED_OFFSET: Final = 7919
+_TRIES: Final = 500
 
 _Failure = Callable[[Random, Example], str | None]
 
@@ -95,11 +97,12 @@ def write(out: Path, *, count: int, seed: int) -> str:
 def _fail(rng: Random, example: Example) -> tuple[str, str]:
     """A failure that fits, likely one that counts."""
     options = _OPTIONS[example.intent]
-    while True:
+    for _ in range(_TRIES):
         fault = rng.choices(list(options), list(options.values()))[0]
         rejected = _FAILURES[fault](rng, example)
         if rejected is not None and rejected != example.made.output.text():
             return fault, rejected
+    raise DataError(f"no failure fits {example.made.input.user!r}")
 
 
 def _longer(rng: Random, example: Example) -> str | None:
