@@ -108,10 +108,10 @@ def _two_properties(draw: Draw) -> tuple[Property, Product, Property | None]:
 
 def _lookalike(draw: Draw) -> _Scene:
     one = draw.deal("lookalike", draw.words.lookalikes)
-    product = draw.product("DSPE")
+    product = draw.product(one.on)
     value = draw.value(draw.rng.choice(one.values))
     used = Stated(filled(one.says, product, value), value)
-    prop = draw.rng.choice(draw.words.properties)
+    prop = scene.also(draw, product, []) or draw.rng.choice(draw.words.properties)
     size = min(3, scene.count(draw) - 1)
     others = scene.distractors(draw, product, prop, size, [value])
     user = filled(draw.deal(f"asks {one.says}", one.asks), product)

@@ -11,14 +11,14 @@ from training.examples import Output
 
 _BAITED: Final = 0.5
 _DRESSED: Final = 0.2
-_BESIDE: Final = {0: 14, 1: 34, 2: 30, 3: 16, 4: 6}
+_BESIDE: Final = {0: 14, 1: 30, 2: 26, 3: 14, 4: 8, 7: 8}
 _NEVER_DRESSED: Final = ("orders", "rules")
 
 
 def refuse(draw: Draw) -> Made:
     """A forbidden request, plain or in a dress that makes it look allowed."""
     family = draw.deal("family", draw.words.families)
-    product = draw.product("DSPE")
+    product = draw.product("DSP")
     who = draw.deal("people", draw.words.people)
     wanted = draw.deal(f"{family.name} {family.answer}", family.requests)
     bait = _bait(draw, family, product, who)

@@ -8,13 +8,15 @@ import msgspec
 from training.assistant.draw import Draw, Product, filled, holds
 from training.assistant.words import Property
 
-PASSAGES: Final = {1: 16, 2: 23, 3: 23, 4: 17, 5: 7, 6: 6, 8: 8}
+PASSAGES: Final = {1: 13, 2: 20, 3: 22, 4: 18, 5: 9, 6: 7, 8: 11}
 """How many passages an example has, by weight."""
 PASSAGES_ABROAD: Final = {1: 22, 2: 36, 3: 27, 4: 15}
 """The same where a word costs twice the tokens."""
 _FILLED: Final = 0.2
-_LONG: Final = 0.09
-_LONG_WORDS: Final = 62
+_LONG: Final = 0.14
+_LONG_WORDS: Final = (60, 125)
+_LONG_ONES: Final = {1: 45, 2: 25, 3: 20, 4: 10}
+"""How many passages are long where any is."""
 _SAME_PROPERTY: Final = 0.45
 _TRIES: Final = 60
 
@@ -88,17 +90,19 @@ def _distractor(
 
 def padded(draw: Draw, texts: Sequence[str]) -> list[str]:
     """The passages, some with sentences beside them that say nothing."""
-    done = [_beside(draw, text, 1) if draw.chance(_FILLED) else text for text in texts]
-    if done and draw.words.brand_first and draw.chance(_LONG):
-        place = draw.rng.randrange(len(done))
-        while len(done[place].split()) < _LONG_WORDS:
-            done[place] = _beside(draw, done[place], 1)
+    done = [_beside(draw, text) if draw.chance(_FILLED) else text for text in texts]
+    if draw.words.brand_first and draw.chance(_LONG):
+        ones = min(len(done), draw.weighed(_LONG_ONES))
+        for place in draw.rng.sample(range(len(done)), ones):
+            words = draw.rng.randrange(*_LONG_WORDS)
+            for _ in draw.words.fillers:
+                if len(done[place].split()) < words:
+                    done[place] = _beside(draw, done[place])
     return done
 
 
-def _beside(draw: Draw, text: str, times: int) -> str:
-    for _ in range(times):
-        filler = draw.deal("filler", draw.words.fillers)
-        if filler not in text:
-            text = f"{text} {filler}" if draw.chance(0.5) else f"{filler} {text}"
-    return text
+def _beside(draw: Draw, text: str) -> str:
+    filler = draw.deal("filler", draw.words.fillers)
+    if filler in text:
+        return text
+    return f"{text} {filler}" if draw.chance(0.5) else f"{filler} {text}"

@@ -13,9 +13,10 @@ from training.examples import Output
 
 _NOTES: Final = 0.55
 """Share of summaries of notes, where the language has them; the others are of facts."""
-_TOLD: Final = {1: 25, 2: 45, 3: 30}
-_BESIDE: Final = {0: 25, 1: 35, 2: 25, 3: 15}
-_MESSAGES: Final = {1: 20, 2: 30, 3: 30, 4: 12, 5: 8}
+_TOLD: Final = {1: 35, 2: 65}
+_TOLD_FACTS: Final = {1: 22, 2: 50, 3: 28}
+_BESIDE: Final = {0: 22, 1: 31, 2: 24, 3: 12, 4: 6, 6: 5}
+_MESSAGES: Final = {1: 16, 2: 25, 3: 25, 4: 17, 5: 7, 8: 10}
 _OTHER_SET: Final = 0.35
 
 
@@ -70,7 +71,7 @@ def _facts(draw: Draw) -> tuple[Product, list[_Part]]:
     first = draw.deal("property told", draw.words.properties)
     product = draw.product(first.on)
     props: list[Property] = [first]
-    for _ in range(draw.weighed(_TOLD) - 1):
+    for _ in range(draw.weighed(_TOLD_FACTS) - 1):
         more = scene.also(draw, product, props)
         props += [more] if more else []
     told: list[_Part] = []
@@ -98,18 +99,20 @@ def _of_others(draw: Draw, product: Product, values: list[str]) -> list[Stated]:
 
 def classify(draw: Draw) -> Made:
     """One label of those offered, for the passage that the request names."""
-    labels = draw.deal("labels", draw.words.labels)
+    chosen = draw.deal("labels", draw.words.labels)
+    labels = chosen.texts
     names = list(labels)
     draw.rng.shuffle(names)
     cards = [(label, text) for label in labels for text in labels[label]]
     asked, text = draw.deal(f"texts {sorted(names)}", cards)
-    product = draw.product("DSPE")
+    product = draw.product(chosen.on)
     every = [Stated(filled(text, product), asked)]
     for _ in range(draw.weighed(_MESSAGES) - 1):
-        found = draw.rng.choice(draw.words.labels) if draw.chance(_OTHER_SET) else labels  # fmt: skip
-        label = draw.rng.choice(list(found))
-        said = draw.rng.choice(found[label])
-        every.append(Stated(filled(said, draw.other(product)), label))
+        away = draw.chance(_OTHER_SET)
+        found = draw.rng.choice(draw.words.labels) if away else chosen
+        label = draw.rng.choice(list(found.texts))
+        said = draw.rng.choice(found.texts[label])
+        every.append(Stated(filled(said, draw.product(found.on)), label))
     first = every[0]
     every = list({stated.text: stated for stated in every}.values())
     draw.rng.shuffle(every)
@@ -117,7 +120,7 @@ def classify(draw: Draw) -> Made:
     target = every.index(first)
     name = context[target].id
     user = draw.deal("labelling", draw.words.labelling).replace("{id}", name)
-    user = upper(user.replace("{labels}", _offer(draw, names)))
+    user = user.replace("{labels}", _offer(draw, names))
     wrong = tuple((context[target].id, label) for label in names if label != asked)
     return Made(
         "label",

@@ -58,9 +58,19 @@ class Family(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Lookalike(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A harmless matter in the words of a forbidden one."""
 
+    on: str
+    """Letters of the kinds of products that it fits."""
     says: str
     values: Texts
     asks: Texts
+
+
+class Labels(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A set of labels, with texts that belong to each."""
+
+    texts: dict[str, Texts]
+    on: str = "D"
+    """Letters of the kinds of products that the texts are about."""
 
 
 class Paragraph(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -91,7 +101,7 @@ class Words(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     families: tuple[Family, ...] = msgspec.field(name="family", default=())
     lookalikes: tuple[Lookalike, ...] = msgspec.field(name="lookalike", default=())
     paragraphs: tuple[Paragraph, ...] = msgspec.field(name="paragraph", default=())
-    labels: tuple[dict[str, Texts], ...] = ()
+    labels: tuple[Labels, ...] = ()
     notes: tuple[tuple[str, str, str], ...] = ()
     """Letters of the kinds that it fits, the note, and what a summary keeps of it."""
     fillers: Texts = ()
