@@ -11,7 +11,16 @@ import msgspec
 
 from structured.prompt import AssistInput
 from training.assistant import scene
-from training.assistant.draw import Draw, Fact, Made, Product, filled, holds, upper
+from training.assistant.draw import (
+    Draw,
+    Fact,
+    Made,
+    Product,
+    filled,
+    holds,
+    told,
+    upper,
+)
 from training.assistant.scene import Stated
 from training.assistant.words import Property
 from training.examples import Output
@@ -90,7 +99,8 @@ def _both(draw: Draw) -> Made:
     ]
     user = filled(draw.deal("both", draw.words.both), product)
     user = upper(user.replace("{a}", one.noun).replace("{b}", two.noun))
-    answer = upper(f"{one.noun} {values[0]}; {two.noun} {values[1]}.")
+    parts = told(one.noun, values[0]), told(two.noun, values[1])
+    answer = upper(f"{'; '.join(parts)}.")
     made, _ = _twins(draw, _Scene("both", user, tuple(used), tuple(others), answer))
     return made
 

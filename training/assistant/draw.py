@@ -171,6 +171,12 @@ def filled(text: str, product: Product, value: str = "") -> str:
     return upper(text.replace("{p}", product.name).replace("{v}", value))
 
 
+def told(noun: str, value: str) -> str:
+    """A property with its value: `price 30 euros`, but not `port port 8443`."""
+    double = value.lower().startswith(noun.lower())
+    return value if double else f"{noun} {value}"
+
+
 def upper(text: str) -> str:
     """With a capital letter at its beginning."""
     return text[:1].upper() + text[1:]

@@ -33,7 +33,7 @@ REGIONS: Final[dict[Language, str]] = {
     "en": "US", "de": "DE", "fr": "FR", "es": "ES", "it": "IT",
 }  # fmt: skip
 _SHARES: Final[dict[Language, int]] = {"en": 26, "de": 4, "fr": 4, "es": 3, "it": 3}
-_SPLITS: Final[tuple[Split, ...]] = tuple(
+SPLITS: Final[tuple[Split, ...]] = tuple(
     "test" if place in (4, 14) else "val" if place == 9 else "train"  # noqa: PLR2004 - places, of which each is a twentieth
     for place in range(20)
 )
@@ -65,7 +65,7 @@ def generate(
     days = Random(f"{seed}/days")  # noqa: S311 - not a secret
     return tuple(
         _record(example, number, days)
-        for number, example in enumerate(examples(count, seed, _SPLITS))
+        for number, example in enumerate(examples(count, seed, SPLITS))
     )
 
 

@@ -99,7 +99,7 @@ def _fail(rng: Random, example: Example) -> tuple[str, str]:
     options = _OPTIONS[example.intent]
     for _ in range(_TRIES):
         fault = rng.choices(list(options), list(options.values()))[0]
-        rejected = _FAILURES[fault](rng, example)
+        rejected = FAILURES[fault](rng, example)
         if rejected is not None and rejected != example.made.output.text():
             return fault, rejected
     raise DataError(f"no failure fits {example.made.input.user!r}")
@@ -189,7 +189,7 @@ def _with(
     ).text()
 
 
-_FAILURES: Final[dict[str, _Failure]] = {
+FAILURES: Final[dict[str, _Failure]] = {
     "longer": _longer,
     "wordy": _wordy,
     "unsupported": _unsupported,

@@ -9,7 +9,7 @@ from training.assistant.scene import Stated
 from training.assistant.words import Family
 from training.examples import Output
 
-_BAITED: Final = 0.5
+_BAITED: Final = 0.75
 _DRESSED: Final = 0.2
 _BESIDE: Final = {0: 14, 1: 30, 2: 26, 3: 14, 4: 8, 7: 8}
 _NEVER_DRESSED: Final = ("orders", "rules")

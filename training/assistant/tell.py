@@ -6,7 +6,7 @@ import msgspec
 
 from structured.prompt import AssistInput
 from training.assistant import scene
-from training.assistant.draw import Draw, Fact, Made, Product, filled, upper
+from training.assistant.draw import Draw, Fact, Made, Product, filled, told, upper
 from training.assistant.scene import Stated
 from training.assistant.words import Property
 from training.examples import Output
@@ -32,9 +32,9 @@ class _Part(msgspec.Struct, frozen=True):
 def summarise(draw: Draw) -> Made:
     """All that the passages say of one product, in as few words as will do."""
     notes = bool(draw.words.notes) and draw.chance(_NOTES)
-    product, told = _notes(draw) if notes else _facts(draw)
-    others = _of_others(draw, product, [part.value for part in told])
-    every = [*told, *others]
+    product, ours = _notes(draw) if notes else _facts(draw)
+    others = _of_others(draw, product, [part.value for part in ours])
+    every = [*ours, *others]
     draw.rng.shuffle(every)
     context = draw.context(scene.padded(draw, [one.text for one in every]))
     pairs = list(zip(context, every, strict=True))
@@ -60,11 +60,11 @@ def _notes(draw: Draw) -> tuple[Product, list[_Part]]:
         if product.letter in letters and note != first
     ]
     more = draw.rng.sample(fit, min(len(fit), draw.weighed(_TOLD) - 1))
-    told: list[_Part] = []
+    parts: list[_Part] = []
     for note, short in ((first, core), *more):
         said = filled(short, product)
-        told.append(_Part(filled(note, product), said, said))
-    return product, told
+        parts.append(_Part(filled(note, product), said, said))
+    return product, parts
 
 
 def _facts(draw: Draw) -> tuple[Product, list[_Part]]:
@@ -74,11 +74,12 @@ def _facts(draw: Draw) -> tuple[Product, list[_Part]]:
     for _ in range(draw.weighed(_TOLD_FACTS) - 1):
         more = scene.also(draw, product, props)
         props += [more] if more else []
-    told: list[_Part] = []
+    parts: list[_Part] = []
     for prop in props:
         stated = scene.state(draw, prop, product)
-        told.append(_Part(stated.text, f"{prop.noun} {stated.value}", stated.value))
-    return product, told
+        said = told(prop.noun, stated.value)
+        parts.append(_Part(stated.text, said, stated.value))
+    return product, parts
 
 
 def _of_others(draw: Draw, product: Product, values: list[str]) -> list[Stated]:
