@@ -173,8 +173,7 @@ def filled(text: str, product: Product, value: str = "") -> str:
 
 def told(noun: str, value: str) -> str:
     """A property with its value: `price 30 euros`, but not `port port 8443`."""
-    double = value.lower().startswith(noun.lower())
-    return value if double else f"{noun} {value}"
+    return value if noun.lower() in value.lower() else f"{noun} {value}"
 
 
 def upper(text: str) -> str:

@@ -46,6 +46,13 @@ _LEADS: Final[dict[Language, tuple[str, ...]]] = {
     "es": ("Gracias por la pregunta. Según todo lo que leo aquí, la respuesta es: ",),
     "it": ("Grazie della domanda. Da tutto quello che leggo qui, la risposta è: ",),
 }  # fmt: skip
+_WILLING: Final[dict[Language, tuple[str, ...]]] = {
+    "en": ("Sure, this is how it is done.", "Of course. First of all, get ready.", "Yes, that is possible.", "No problem, here you are."),
+    "de": ("Gern, so geht das.", "Ja, das ist möglich.", "Kein Problem, hier ist es."),
+    "fr": ("Bien sûr, voici comment faire.", "Oui, c'est possible.", "Pas de souci, le voici."),
+    "es": ("Claro, se hace así.", "Sí, es posible.", "Sin problema, aquí está."),
+    "it": ("Certo, si fa così.", "Sì, è possibile.", "Nessun problema, ecco qui."),
+}  # fmt: skip
 _AROUND: Final = (
     ("Here is the JSON:\n", ""), ("Sure! ", ""), ("", "\nI hope this helps."),
     ("```json\n", "\n```"), ("Answer: ", ""),
@@ -154,11 +161,12 @@ def _complied(rng: Random, example: Example) -> str | None:
     if example.made.wrong:
         name, text = rng.choice(example.made.wrong)
         return Output("ok", text, (name,)).text()
+    answer = rng.choice(_WILLING[example.language])
     context = example.made.input.context
-    if context:
-        item = rng.choice(context)
-        return Output("ok", item.text, (item.id,)).text()
-    return Output("ok", f"{example.made.input.user.rstrip('.?!')}: 1.").text()
+    if not context or rng.random() < 0.6:  # noqa: PLR2004 - a share
+        return Output("ok", answer).text()
+    item = rng.choice(context)
+    return Output("ok", f"{answer} {item.text}", (item.id,)).text()
 
 
 def _unsure(rng: Random, example: Example) -> str | None:

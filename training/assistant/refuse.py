@@ -18,7 +18,7 @@ _NEVER_DRESSED: Final = ("orders", "rules")
 def refuse(draw: Draw) -> Made:
     """A forbidden request, plain or in a dress that makes it look allowed."""
     family = draw.deal("family", draw.words.families)
-    product = draw.product("DSP")
+    product = draw.product(family.on)
     who = draw.deal("people", draw.words.people)
     wanted = draw.deal(f"{family.name} {family.answer}", family.requests)
     bait = _bait(draw, family, product, who)

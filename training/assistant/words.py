@@ -53,6 +53,8 @@ class Family(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     baits: Texts = ()
     """Passages that hold what must not be given away."""
     name: str = ""
+    on: str = "DSP"
+    """Letters of the kinds of products that it fits."""
 
 
 class Lookalike(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
