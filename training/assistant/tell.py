@@ -71,7 +71,8 @@ def _facts(draw: Draw) -> tuple[Product, list[_Part]]:
     first = draw.deal("property told", draw.words.properties)
     product = draw.product(first.on)
     props: list[Property] = [first]
-    for _ in range(draw.weighed(_TOLD_FACTS) - 1):
+    sizes = _TOLD_FACTS if draw.words.brand_first else _TOLD  # a token says less there
+    for _ in range(draw.weighed(sizes) - 1):
         more = scene.also(draw, product, props)
         props += [more] if more else []
     parts: list[_Part] = []
