@@ -50,15 +50,7 @@ def _parser() -> argparse.ArgumentParser:
     made.add_argument("--hub-id", help="take it from a Hugging Face hub instead")
     made.set_defaults(run=_base)
 
-    made = commands.add_parser("data", help="generate examples as JSONL")
-    made.add_argument("--split", choices=get_args(Split), required=True)
-    made.add_argument("--out", type=Path, required=True, help="file to write")
-    made.add_argument("--count", type=int, help="default: 800, 60, 400")
-    made.add_argument("--seed", type=int, default=None)
-    made.add_argument(
-        "--words", choices=("deep", "wide"), default="deep", help="of train and val"
-    )
-    made.set_defaults(run=_data)
+    _example_commands(commands)
 
     made = commands.add_parser("curate", help="raw examples to splits with a card")
     made.add_argument("raw", type=Path, nargs="+", help="JSON lines")
@@ -97,6 +89,24 @@ def _train_commands(commands: Any) -> None:
         _run_options(made)
         made.add_argument(option, dest="start", type=Path, help="what to go on from")
         made.set_defaults(run=_run, method=name)
+
+
+def _example_commands(commands: Any) -> None:
+    made = commands.add_parser("data", help="generate examples as JSONL")
+    made.add_argument("--split", choices=get_args(Split), required=True)
+    made.add_argument("--out", type=Path, required=True, help="file to write")
+    made.add_argument("--count", type=int, help="default: 800, 60, 400")
+    made.add_argument("--seed", type=int, default=None)
+    made.add_argument(
+        "--words", choices=("deep", "wide"), default="deep", help="of train and val"
+    )
+    made.set_defaults(run=_data)
+
+    made = commands.add_parser("raw", help="generate raw examples and pairs")
+    made.add_argument("--out", type=Path, required=True, help="directory")
+    made.add_argument("--count", type=int, help="default: 2600")
+    made.add_argument("--seed", type=int)
+    made.set_defaults(run=_raw)
 
 
 def _look_commands(commands: Any) -> None:
@@ -173,6 +183,14 @@ def _data(options: argparse.Namespace) -> None:
     options.out.parent.mkdir(parents=True, exist_ok=True)
     options.out.write_bytes(examples.dumps(made))
     _say(f"{options.out}: {len(made)} examples, digest {examples.digest(made)}")
+
+
+def _raw(options: argparse.Namespace) -> None:
+    from training.assistant import generate, pairs  # noqa: PLC0415 - only what the command needs
+
+    count = generate.DEFAULT_COUNT if options.count is None else options.count
+    seed = generate.DEFAULT_SEED if options.seed is None else options.seed
+    _say(pairs.write(options.out, count=count, seed=seed))
 
 
 def _curate(options: argparse.Namespace) -> None:

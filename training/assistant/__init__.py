@@ -1,0 +1,1 @@
+"""Examples of the second generation: many subjects, five languages, minimal pairs."""
