@@ -15,7 +15,7 @@ import msgspec
 
 from evals import wording
 from evals.errors import SampleError, SetupError
-from evals.nearness import Index, Line, Near, Seen
+from evals.nearness import Index, Line, Near, Seen, written
 from evals.samples import Sample
 from evals.wording import Alike, Shared
 
@@ -98,7 +98,7 @@ def report(
     tasks: dict[str, Near] = {}
     for each in ranked:
         tasks.setdefault(task[each.sample], each)
-    newest = max((line.provenance.written for line in shown), default="")
+    newest = max((written(line) for line in shown), default="")
     dates = [s.provenance.written for s in samples if s.provenance.written]
     oldest = min(dates, default="")
     return Leakage(

@@ -27,9 +27,17 @@ class Seen(msgspec.Struct, frozen=True):
     id: str
     input: AssistInput
     provenance: Provenance = Provenance()
+    date: str = ""
+    """ISO date, where curation wrote one."""
 
 
 Line = Seen | Sample
+
+
+def written(line: Line) -> str:
+    """ISO date of the newest thing in a line; empty where none is said."""
+    dated = line.date if isinstance(line, Seen) else ""
+    return dated or line.provenance.written
 
 
 class Near(msgspec.Struct, frozen=True):

@@ -111,6 +111,12 @@ def test_the_temporal_hold_out_holds_only_with_dates_on_both_sides(
     assert found.is_clean == (word != "violated")
 
 
+def test_the_date_that_curation_writes_counts_as_the_lines() -> None:
+    line = Seen("t", TOLD, date="2026-09-30")
+    found = leakage.report((sample("a", OTHER, written="2026-12-01"),), (line,))
+    assert (found.temporal, found.newest_training) == ("held", "2026-09-30")
+
+
 def test_one_sample_twice_is_found_but_not_within_its_document() -> None:
     samples = (
         sample("a", OTHER),
