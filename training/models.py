@@ -1,5 +1,6 @@
 """The model that a run moves: a base, and what of it learns."""
 
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,9 @@ def load_base(
     Raises:
         ConfigError: four bits are asked for, and bitsandbytes is not there.
     """
+    if quantised is None:
+        # At import it warns of a kernel that only four bits would use.
+        logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
     import torch  # noqa: PLC0415 - heavy, and absent where only data is made
     from transformers import (  # noqa: PLC0415 - as above
         AutoModelForCausalLM,
