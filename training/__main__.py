@@ -115,6 +115,7 @@ def _look_commands(commands: Any) -> None:
     made.add_argument("--adapter", type=Path, help="without it: the base alone")
     made.add_argument("--limit", type=int, default=40, help="examples (default 40)")
     made.add_argument("--skip", type=int, default=0, help="leave out the first ones")
+    made.add_argument("--examples", type=Path, help="ask these, JSON lines, spread")
     made.add_argument("--out", type=Path, help="write the answers as JSON")
     made.set_defaults(run=_check)
 
@@ -128,6 +129,13 @@ def _look_commands(commands: Any) -> None:
     made.add_argument("--samples", type=int, default=4, help="answers each (default 4)")
     made.add_argument("--out", type=Path, required=True, help="file of pairs to write")
     made.set_defaults(run=_own)
+
+    made = commands.add_parser("ablate", help="what each part of a run is worth")
+    made.add_argument("plan", type=Path, help="TOML file")
+    made.add_argument("--base", type=Path, required=True)
+    made.add_argument("--data", type=Path, required=True)
+    made.add_argument("--out", type=Path, required=True, help="directory of its runs")
+    made.set_defaults(run=_ablate)
 
     made = commands.add_parser("throughput", help="steps a second, beside plain TRL's")
     made.add_argument("config", type=Path, help="of a supervised run with a LoRA")
@@ -231,6 +239,7 @@ def _check(options: argparse.Namespace) -> None:
         adapter_dir=options.adapter,
         limit=options.limit,
         skip=options.skip,
+        held_out=options.examples,
     )
     if options.out is not None:
         quickcheck.write(options.out, report)
@@ -243,14 +252,21 @@ def _check(options: argparse.Namespace) -> None:
 
 def _own(options: argparse.Namespace) -> None:
     from training import examples, preference, rank  # noqa: PLC0415 - only what the command needs
-    from training.watch import spread  # noqa: PLC0415 - as above
 
-    asked = spread(examples.load(options.examples), options.count)
+    asked = examples.spread(examples.load(options.examples), options.count)
     draw = rank.Draw(samples=options.samples)
     made = rank.own_pairs(options.base, options.adapter, asked, draw)
     options.out.parent.mkdir(parents=True, exist_ok=True)
     options.out.write_bytes(preference.dumps(made))
     _say(f"{options.out}: {len(made)} pairs of {len(asked)} examples")
+
+
+def _ablate(options: argparse.Namespace) -> None:
+    from training import ablate  # noqa: PLC0415 - only what the command needs
+
+    plan = ablate.load(options.plan)
+    seen = ablate.ablate(plan, options.base, options.data, options.out)
+    _say(ablate.table(seen, plan))
 
 
 def _throughput(options: argparse.Namespace) -> None:

@@ -211,12 +211,13 @@ def load(path: Path, *, method: Method | None = None) -> RunConfig:
             f"{path}: method is {config.method}; `python -m training {config.method}`"
             " runs it"
         )
-    if wrong := _wrong(config):
-        raise ConfigError(f"{path}: {wrong}")
+    if why := wrong(config):
+        raise ConfigError(f"{path}: {why}")
     return config
 
 
-def _wrong(config: RunConfig) -> str:
+def wrong(config: RunConfig) -> str:
+    """Say what a configuration has too much or too little of; nothing if it is right."""
     given = config.given()
     for choices, said in ONE_OF[config.method]:
         if len(choices & given) != 1:

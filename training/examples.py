@@ -1,7 +1,7 @@
 """Examples in the project's JSONL form: one line, one input with its right output."""
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Final, Literal
 
@@ -81,3 +81,10 @@ def load(path: Path) -> tuple[Example, ...]:
         except msgspec.MsgspecError as error:
             raise DataError(f"{path}, line {number}: {error}") from error
     return tuple(examples)
+
+
+def spread(found: Sequence[Example], count: int) -> tuple[Example, ...]:
+    """So many of them, evenly over all, in their order; all where there are fewer."""
+    if len(found) <= count:
+        return tuple(found)
+    return tuple(found[index * len(found) // count] for index in range(count))

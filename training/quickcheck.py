@@ -14,7 +14,7 @@ import msgspec
 from structured.check import check
 from structured.outcome import Accepted
 from structured.schema import Schema, compile_schema
-from training import base, models
+from training import base, examples, models
 from training.bounds import exact_bounds
 from training.data.generate import generate
 from training.encode import prompt_text
@@ -59,27 +59,40 @@ class Report(msgspec.Struct, frozen=True):
 
 
 def look(
-    *, base_dir: Path, adapter_dir: Path | None, limit: int, skip: int = 0
+    *,
+    base_dir: Path,
+    adapter_dir: Path | None,
+    limit: int,
+    skip: int = 0,
+    held_out: Path | None = None,
 ) -> Report:
-    """Ask the first held-out examples and judge the answers.
+    """Ask held-out examples and judge the answers.
 
     Args:
         base_dir: the prepared base.
         adapter_dir: the adapter; None asks the base alone.
         limit: how many examples.
         skip: leave out so many at the start.
+        held_out: JSON lines of examples, spread over which `limit` are asked; None
+            takes the first of the generated test split.
+
+    Raises:
+        BaseError: the base is not there. DataError: the examples are not, or broken.
     """
     model, tokenizer = load(base_dir, adapter_dir)
     asked = generate("test")[skip : skip + limit]
+    dataset = f"generated test split, {skip}..{skip + limit - 1}"
+    if held_out is not None:
+        whole = examples.load(held_out)[skip:]
+        asked = examples.spread(whole, limit)
+        dataset = f"{held_out.name}, {len(asked)} of {len(whole)}, spread"
     texts = answer_all(model, tokenizer, asked)
     schema = compile_schema(SCHEMA.read_bytes(), name="assist")
     answers = tuple(
         judge(example, text, tokens, schema, finished=finished)
         for example, (text, tokens, finished) in zip(asked, texts, strict=True)
     )
-    return summarise(
-        answers, asked, f"generated test split, {skip}..{skip + limit - 1}"
-    )
+    return summarise(answers, asked, dataset)
 
 
 def load(base_dir: Path, adapter_dir: Path | None) -> tuple[Any, Any]:

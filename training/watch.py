@@ -9,7 +9,7 @@ from msgspec import UNSET
 from transformers import TrainerCallback
 
 from structured.schema import compile_schema
-from training import quickcheck
+from training import examples, quickcheck
 from training.checkpoints import Work
 from training.config import RunConfig
 from training.encode import pad
@@ -106,7 +106,7 @@ class Watch(TrainerCallback):
     def _answers(self, model: Any) -> dict[str, float]:
         if self._wanted is None:
             return {}
-        asked = spread(self._task.watched, self._wanted.examples)
+        asked = examples.spread(self._task.watched, self._wanted.examples)
         schema = compile_schema(quickcheck.SCHEMA.read_bytes(), name="assist")
         texts = quickcheck.answer_all(model, self._tokenizer, asked)
         judged = [
@@ -118,13 +118,6 @@ class Watch(TrainerCallback):
             "status": _mean([each.status_right for each in judged]),
             "citations": _mean([each.citations_right for each in judged]),
         }
-
-
-def spread(items: Any, count: int) -> Any:
-    """So many of them, evenly over all, in their order."""
-    if len(items) <= count:
-        return items
-    return tuple(items[index * len(items) // count] for index in range(count))
 
 
 def _look(entry: dict[str, Any]) -> Look | None:
