@@ -132,16 +132,12 @@ def table(seen: Sequence[Seen], plan: Plan) -> str:
         )
         for each in seen
     ]
-    return "\n".join(
-        [
-            f"{plan.examples} examples, {plan.epochs} epochs, {len(plan.seeds)} seeds;"
-            f" {plan.asked} held-out examples asked, greedily. Mean [lowest, highest].",
-            "",
-            f"| variant | {' | '.join(heads)} |",
-            f"|---|{'---|' * len(heads)}",
-            *rows,
-        ]
+    budget = (
+        f"{plan.examples} examples, {plan.epochs} epochs, {len(plan.seeds)} seeds;"
+        f" {plan.asked} held-out examples asked, greedily. Mean [lowest, highest]."
     )
+    head = _row("variant", *heads)
+    return "\n".join([budget, "", head, f"|---|{'---|' * len(heads)}", *rows])
 
 
 def _one(config: RunConfig, places: Places, asked: int) -> None:
