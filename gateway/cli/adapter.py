@@ -10,7 +10,7 @@ from adapters.errors import AdapterError
 from adapters.manifest import load
 from adapters.registry import Registry
 from adapters.signature import check_signature
-from gateway.cli import adapter_home, adapter_verdict
+from gateway.cli import adapter_bind, adapter_home, adapter_verdict
 from gateway.cli.arguments import Add, group
 from gateway.cli.client import Admin, segment
 from gateway.cli.errors import CliError
@@ -157,6 +157,7 @@ def register(add: Add) -> None:
     )
     enter.set_defaults(run=local(enter_registry))
     adapter_home.register(within, _check)
+    adapter_bind.register(within)
     adapter_verdict.register(within)
 
 
