@@ -105,12 +105,13 @@ def submit(url: str, job: Job) -> str:
     return name
 
 
-def work(url: str, *, burst: bool) -> None:
+def work(url: str, *, burst: bool, heartbeat: int = HEARTBEAT) -> None:
     """Do jobs, one at a time, until SIGTERM or SIGINT; those end the job at hand, too.
 
     Args:
         url: the queue's Redis.
         burst: leave when the queue is empty.
+        heartbeat: seconds between signs of life of a job.
 
     Raises:
         QueueError: no Redis at the start, or when a job's end was to be told.
@@ -122,7 +123,7 @@ def work(url: str, *, burst: bool) -> None:
             job_class=TrainingJob,
             serializer=JSONSerializer,
             worker_ttl=TTL,
-            job_monitoring_interval=HEARTBEAT,
+            job_monitoring_interval=heartbeat,
             maintenance_interval=TIDY,
             log_job_description=False,
         )

@@ -22,7 +22,7 @@ class Seen(msgspec.Struct, frozen=True):
     since: datetime | None
     """Of that state; of an abandoned job, when it was last alive. UTC."""
     stage: Stage | None = None
-    """The newest checkpoint that its worker told of."""
+    """The newest checkpoint that its worker told of; the last step, if it is done."""
     why: str = ""
     """What ended it, where nobody wanted it to end."""
 
@@ -39,11 +39,19 @@ def seen(job: Any) -> Seen:
     since = {"queued": job.enqueued_at, "started": job.started_at}.get(
         state, job.ended_at or job.last_heartbeat
     )
+    return Seen(name_of(job.id), state, since, _stage(job, state), why)
+
+
+def _stage(job: Any, state: str) -> Stage | None:
+    """What its worker told; of a finished one, what the function returned."""
+    told: Any = job.meta
+    if state == "finished":
+        steps = (job.return_value() or {}).get("steps")
+        told = {"step": steps, "steps": steps}
     try:
-        stage = msgspec.convert(job.meta, Stage)
+        return msgspec.convert(told, Stage)
     except msgspec.ValidationError:
-        stage = None
-    return Seen(name_of(job.id), state, since, stage, why)
+        return None
 
 
 def table(found: Sequence[Seen], columns: int) -> str:
@@ -56,7 +64,7 @@ def table(found: Sequence[Seen], columns: int) -> str:
     rows = [("job", "state", "since (UTC)", "step"), *map(_row, found)]
     wide = [max(map(len, column)) for column in zip(*rows, strict=True)]
     # Only names can be long: a ref has up to 96 characters.
-    wide[0] = max(8, min(wide[0], columns - sum(wide[1:]) - 2 * len(wide) + 2))
+    wide[0] = min(wide[0], max(8, columns - sum(wide[1:]) - 2 * len(wide) + 2))
     lines: list[str] = []
     for row, job in zip(rows, [None, *found], strict=True):
         cells = [_fit(cell, width) for cell, width in zip(row, wide, strict=True)]

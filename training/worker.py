@@ -31,8 +31,8 @@ HEARTBEAT: Final = 15
 """Seconds between heartbeats of a job; rq counts a job as abandoned a minute after the
 one that did not come, so 75 seconds after its worker was killed."""
 
-TTL: Final = 60
-"""Seconds that an idle worker waits for a job before it says that it is still there."""
+TTL: Final = 30
+"""Seconds for which an idle worker is known to be there; it looks up every fifteen."""
 
 TIDY: Final = 60
 """Seconds between an idle worker's searches for abandoned jobs."""
