@@ -14,6 +14,7 @@ from types import FrameType
 from typing import Any, Final, NoReturn, get_args
 
 from adapters.errors import AdapterError
+from training import queue_commands
 from training.errors import TrainingError
 from training.examples import Split
 
@@ -67,6 +68,7 @@ def _parser() -> argparse.ArgumentParser:
     _train_commands(commands)
     _look_commands(commands)
     _publish_commands(commands)
+    queue_commands.add(commands)
     return parser
 
 

@@ -9,8 +9,11 @@ A kill may come in the middle of writing. `whole.json` is written last, after al
 on the disk; a checkpoint without it is no checkpoint.
 """
 
+import fcntl
 import os
 import shutil
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -41,11 +44,75 @@ class Whole(msgspec.Struct, frozen=True):
     starts: int
 
 
+class _State(msgspec.Struct, frozen=True):
+    """Of the Trainer's own record in a checkpoint, what a stage is made of."""
+
+    global_step: int
+    max_steps: int
+
+
+class Stage(msgspec.Struct, frozen=True):
+    """How far a run is on the disk: what a kill leaves of it."""
+
+    step: int
+    steps: int
+    """Of the whole run."""
+
+
+def work_path(out: Path) -> Path:
+    """Where the work on `out` is kept until it is there."""
+    return out.with_name(f".{out.name}.work")
+
+
+def stage(out: Path) -> Stage | None:
+    """The newest whole checkpoint's; only looks, so another process may be at work."""
+    found: list[Stage] = []
+    for mark in work_path(out).glob(f"checkpoint-*/{WHOLE}"):
+        with suppress(OSError, msgspec.MsgspecError):  # gone while we look
+            read = (mark.parent / "trainer_state.json").read_bytes()
+            state = msgspec.json.decode(read, type=_State)
+            found.append(Stage(state.global_step, state.max_steps))
+    return max(found, key=lambda each: each.step, default=None)
+
+
+@contextmanager
+def alone(out: Path) -> Generator[None]:
+    """Keep every other process that asks off the work on `out`.
+
+    A worker that Redis has lost sight of may still train while its job is given to
+    another one: two that write the same checkpoints would ruin both.
+
+    Raises:
+        CheckpointError: somebody is at it.
+    """
+    path = work_path(out)
+    path.mkdir(parents=True, exist_ok=True)
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        _lock(handle, out)
+        try:
+            yield
+        finally:
+            with suppress(OSError):  # goes only if it is empty: nothing was begun
+                path.rmdir()
+    finally:
+        os.close(handle)
+
+
+def _lock(handle: int, out: Path) -> None:
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise CheckpointError(
+            f"another process trains {out} at this moment: wait for it, or end it first"
+        ) from error
+
+
 class Work:
     """The directory of one run's work."""
 
     def __init__(self, out: Path, owner: Owner) -> None:
-        self.path = out.with_name(f".{out.name}.work")
+        self.path = work_path(out)
         self._owner = owner
         self._out = out
 

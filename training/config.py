@@ -202,17 +202,39 @@ def load(path: Path, *, method: Method | None = None) -> RunConfig:
         ConfigError: missing, malformed, of another method, or without what its
             method needs, or with what its method makes nothing of.
     """
+    return parse(read(path), name=str(path), method=method)
+
+
+def read(path: Path) -> str:
+    """The text of a configuration, unchecked. Raises ConfigError."""
     try:
-        config = msgspec.toml.decode(path.read_bytes(), type=RunConfig)
+        return path.read_text(encoding="utf-8")
     except (OSError, ValueError) as error:
         raise ConfigError(f"{path}: {error}") from error
+
+
+def parse(text: str, *, name: str, method: Method | None = None) -> RunConfig:
+    """Check the text of a run's configuration, as it travels with a job.
+
+    Args:
+        text: TOML.
+        name: where it is from, for the error's sentence.
+        method: the one that it must be by, if one is named.
+
+    Raises:
+        ConfigError: as `load`, but for a file that is missing.
+    """
+    try:
+        config = msgspec.toml.decode(text, type=RunConfig)
+    except ValueError as error:
+        raise ConfigError(f"{name}: {error}") from error
     if method is not None and config.method != method:
         raise ConfigError(
-            f"{path}: method is {config.method}; `python -m training {config.method}`"
+            f"{name}: method is {config.method}; `python -m training {config.method}`"
             " runs it"
         )
     if why := wrong(config):
-        raise ConfigError(f"{path}: {why}")
+        raise ConfigError(f"{name}: {why}")
     return config
 
 

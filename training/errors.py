@@ -6,7 +6,9 @@ TrainingError
 ├── ConfigError    a run's configuration
 ├── TuneError      a run that cannot go on: loss, memory, disk
 │   └── CheckpointError   work that cannot be kept, or is another run's
-└── PublishError   an adapter that must not leave the worker
+├── PublishError   an adapter that must not leave the worker
+└── QueueError     the queue cannot be used
+    └── JobError   a job that the queue does not take, or cannot do this with
 """
 
 
@@ -36,3 +38,11 @@ class CheckpointError(TuneError):
 
 class PublishError(TrainingError):
     """A trained adapter does not hold what its manifest would promise."""
+
+
+class QueueError(TrainingError):
+    """The queue's Redis cannot be used; names it without its password."""
+
+
+class JobError(QueueError):
+    """What was asked of a job does not go with the state that it is in."""

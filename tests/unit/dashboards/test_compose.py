@@ -21,7 +21,9 @@ Json = dict[str, Any]
 
 FILE: Json = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 SERVICES: dict[str, Json] = FILE["services"]
-LASTING = sorted(set(SERVICES) - {"prepare", "trainer"})
+ASKED_FOR = {"queue", "trainer"}
+"""What runs where its profile is asked for only."""
+LASTING = sorted(set(SERVICES) - {"prepare"} - ASKED_FOR)
 PINNED = re.compile(r"[\w./-]+:v?\d+\.\d+\.\d+(-[\w.-]+)?")
 UNTRUSTED_NAMES = re.compile(r"PASSWORD|SECRET|TOKEN|KEY")
 
@@ -91,7 +93,7 @@ def test_a_service_names_only_what_is_declared(name: str) -> None:
     assert ("networks" in service) != (service.get("network_mode") == "none")
 
 
-@each(LASTING)
+@each([*LASTING, "queue"])
 def test_a_lasting_service_has_a_health_check_and_comes_back(name: str) -> None:
     check = SERVICES[name]["healthcheck"]
     assert check["test"][0] in {"CMD", "CMD-SHELL"}
@@ -205,10 +207,24 @@ def test_only_the_trainer_and_prepare_may_write_models() -> None:
     assert writers == {"prepare", "trainer"}
 
 
-def test_the_trainer_is_asked_for_and_has_no_network() -> None:
-    assert SERVICES["trainer"]["profiles"] == ["trainer"]
-    assert SERVICES["trainer"]["network_mode"] == "none"
+def test_the_trainer_is_asked_for_and_reaches_its_queue_alone() -> None:
+    assert all(SERVICES[name]["profiles"] == ["trainer"] for name in ASKED_FOR)
     assert all("profiles" not in SERVICES[name] for name in LASTING)
+    assert FILE["networks"]["jobs"] == {"internal": True}
+    users = {name for name in SERVICES if "jobs" in SERVICES[name].get("networks", [])}
+    assert users == ASKED_FOR
+    assert all(SERVICES[name]["networks"] == ["jobs"] for name in ASKED_FOR)
+
+
+def test_the_trainer_does_jobs_from_its_queue_and_comes_back() -> None:
+    trainer = SERVICES["trainer"]
+    assert trainer["entrypoint"] == ["python", "-m", "training"]
+    assert trainer["command"] == ["work"]
+    assert trainer["environment"]["WASTEGATE_QUEUE"] == "redis://queue:6379/0"
+    assert trainer["depends_on"]["queue"] == {"condition": "service_healthy"}
+    assert trainer["restart"] == "unless-stopped"
+    command = SERVICES["queue"]["command"]
+    assert command[command.index("--maxmemory-policy") + 1] == "noeviction"
 
 
 def test_volumes_have_their_owner_before_anybody_mounts_them() -> None:
