@@ -6,14 +6,10 @@ the form, or refuses nothing any more. So a look is better if what is generated 
 better, whatever the loss; or if the loss is lower, and what is generated no worse.
 """
 
+import math
 from collections.abc import Sequence
-from typing import Final
 
 import msgspec
-
-GIVE: Final = 0.02
-"""How far a share may lie under the best one and still count as no worse: at 50 looked
-at, one example."""
 
 
 class Look(msgspec.Struct, frozen=True):
@@ -35,27 +31,37 @@ class Look(msgspec.Struct, frozen=True):
         return (self.adherence + self.status + self.citations) / 3
 
 
-def best(looks: Sequence[Look]) -> Look | None:
-    """The best of looks, in the order in which they came."""
+def give(n: int) -> float:
+    """By how much shares of n answers may differ and still count as alike.
+
+    One standard error of the difference of two shares at its widest, sqrt(2 p (1 - p) / n)
+    at p = 1/2. With less, a look of 48 answers decided by luck: it preferred weights whose
+    loss was nearly twice as high for four right answers more.
+    """
+    return math.sqrt(0.5 / n)
+
+
+def best(looks: Sequence[Look], *, n: int) -> Look | None:
+    """The best of looks at n answers each, in the order in which they came."""
     found: Look | None = None
     peak = 0.0
     for look in looks:
         peak = max(peak, look.able)
-        if found is None or _beats(look, found, peak):
+        if found is None or _beats(look, found, peak, give(n)):
             found = look
     return found
 
 
-def _beats(new: Look, old: Look, peak: float) -> bool:
+def _beats(new: Look, old: Look, peak: float, slack: float) -> bool:
     """The peak is of all looks so far: small losses of ability do not add up."""
-    if new.able > old.able + GIVE:
+    if new.able > old.able + slack:
         return True
-    return new.loss < old.loss and new.able >= peak - GIVE
+    return new.loss < old.loss and new.able >= peak - slack
 
 
-def enough(looks: Sequence[Look], *, patience: int) -> bool:
+def enough(looks: Sequence[Look], *, n: int, patience: int) -> bool:
     """Whether the last `patience` looks brought nothing better."""
-    found = best(looks)
+    found = best(looks, n=n)
     if found is None:
         return False
     return sum(look.step > found.step for look in looks) >= patience

@@ -44,6 +44,8 @@ class Watch(TrainerCallback):
         epoch = -(-len(task.rows) // config.optim.batch_size)
         self._every = self._wanted.every if self._wanted else epoch
         self._looks: list[Look] = []
+        count = self._wanted.examples if self._wanted else 0
+        self._asked = examples.spread(task.watched, count)
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **kw: Any) -> None:
         """Take up the looks that the checkpoint knows of."""
@@ -62,15 +64,15 @@ class Watch(TrainerCallback):
         if self._wanted is None:
             return
         self._looks.append(Look(step=step, **seen))
-        found = best(self._looks)
+        found = self._best()
         if found and found.step == step and state.is_world_process_zero:
             self._work.keep(step, model)
-        if enough(self._looks, patience=self._wanted.patience):
+        if enough(self._looks, n=len(self._asked), patience=self._wanted.patience):
             control.should_training_stop = True
 
     def on_save(self, args: Any, state: Any, control: Any, **kw: Any) -> None:
         """Older bests may go once a checkpoint knows of the newer one."""
-        if (found := best(self._looks)) and state.is_world_process_zero:
+        if (found := self._best()) and state.is_world_process_zero:
             self._work.forget(found.step)
 
     def kept(self) -> Path | None:
@@ -79,7 +81,7 @@ class Watch(TrainerCallback):
         Raises:
             CheckpointError: they are gone.
         """
-        found = best(self._looks)
+        found = self._best()
         if found is None:
             return None
         path = self._work.kept(found.step)
@@ -89,6 +91,9 @@ class Watch(TrainerCallback):
                 " with --fresh"
             )
         return path
+
+    def _best(self) -> Look | None:
+        return best(self._looks, n=max(1, len(self._asked)))
 
     def _loss(self, model: Any) -> float:
         """Mean negative log-likelihood over all tokens of the validation answers."""
@@ -106,7 +111,7 @@ class Watch(TrainerCallback):
     def _answers(self, model: Any) -> dict[str, float]:
         if self._wanted is None:
             return {}
-        asked = examples.spread(self._task.watched, self._wanted.examples)
+        asked = self._asked
         schema = compile_schema(quickcheck.SCHEMA.read_bytes(), name="assist")
         texts = quickcheck.answer_all(model, self._tokenizer, asked)
         judged = [
