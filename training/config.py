@@ -11,9 +11,10 @@ from msgspec import UNSET, Meta, UnsetType
 from training.errors import ConfigError
 from training.fields import Fields
 
-Method = Literal["sft", "dpo", "orpo"]
+Method = Literal["sft", "dpo", "orpo", "rloo", "reward"]
 
 _Positive = Annotated[int, Meta(ge=1)]
+_Weight = Annotated[float, Meta(ge=0)]
 _Digest = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]
 
 
@@ -94,6 +95,57 @@ class Orpo(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The paper's lambda."""
 
 
+class Rloo(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """RLOO: answers drawn from the policy, moved towards those that are worth more."""
+
+    samples: Annotated[int, Meta(ge=2)]
+    """Answers a prompt; each one's baseline is the mean of the others."""
+    temperature: Annotated[float, Meta(gt=0)]
+    max_answer: _Positive
+    """Tokens; an answer is cut there."""
+    beta: _Weight
+    """What a nat away from the starting adapter costs, in units of the reward."""
+
+
+class Rules(
+    msgspec.Struct,
+    frozen=True,
+    forbid_unknown_fields=True,
+    tag_field="kind",
+    tag="rules",
+):
+    """A reward by `training.rank`'s rules: the sum of what is right of a valid answer."""
+
+    valid: _Weight
+    status: _Weight
+    citations: _Weight
+    value: _Weight
+    brevity: _Weight
+    """Times the share of `max_answer` that is left, where all the rest is right."""
+
+
+class Judged(
+    msgspec.Struct,
+    frozen=True,
+    forbid_unknown_fields=True,
+    tag_field="kind",
+    tag="model",
+):
+    """A reward by a model that was trained with method "reward"."""
+
+    digest: _Digest
+    """sha256 of its `adapter_model.safetensors`."""
+    unfinished: float
+    """What an answer is worth that had to be cut: the model has never seen one."""
+
+
+class Judge(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A reward model: a number for an answer, learnt from pairs."""
+
+    held_out: _Positive
+    """Pairs at least that it is not trained on, and its accuracy measured with."""
+
+
 class Pairs(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Which preference pairs: a file of JSON lines."""
 
@@ -142,6 +194,9 @@ class RunConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     preference: Preference | None = None
     orpo: Orpo | UnsetType = UNSET
     pairs: Pairs | UnsetType = UNSET
+    rloo: Rloo | UnsetType = UNSET
+    reward: Rules | Judged | UnsetType = UNSET
+    judge: Judge | UnsetType = UNSET
     fields: Fields | UnsetType = UNSET
     """For SFT: what the tokens of the key fields weigh in the loss; all alike, unset."""
     base_digest: _Digest | UnsetType = UNSET
@@ -150,6 +205,8 @@ class RunConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Tokens of an answer; a longer one is refused, for a cut one would be learnt."""
     looks: Looks | UnsetType = UNSET
     checkpoints: Checkpoints | UnsetType = UNSET
+    backend: Literal["unsloth"] | UnsetType = UNSET
+    """Load a base and its fresh [lora] through unsloth's kernels, on a GPU host."""
 
     def digest(self) -> str:
         """Hex sha256 of the values; comments and order in the file do not count."""
@@ -182,15 +239,31 @@ ONE_OF: Final[Mapping[Method, tuple[tuple[frozenset[str], str], ...]]] = {
         (frozenset({"pairs"}), "a [pairs] table"),
         (frozenset({"lora", "start"}), "one of [lora] and start"),
     ),
+    "rloo": (
+        (frozenset({"rloo"}), "an [rloo] table"),
+        (frozenset({"reward"}), "a [reward] table"),
+        (frozenset({"data", "curated"}), "one of [data] and [curated]"),
+        (frozenset({"start"}), "start, an adapter that can answer already"),
+    ),
+    "reward": (
+        (frozenset({"judge"}), "a [judge] table"),
+        (frozenset({"pairs"}), "a [pairs] table"),
+        (frozenset({"lora"}), "a [lora] table"),
+    ),
 }
 """Of each set, by method, a configuration has exactly one."""
 
+_REWARDED: Final = frozenset({"rloo", "reward", "judge"})
+_SHAPES: Final = frozenset({"bottleneck", "full"})
+
 NEVER: Final[Mapping[Method, frozenset[str]]] = {
-    "sft": frozenset({"preference", "orpo", "pairs"}),
-    "dpo": frozenset({"orpo", "fields", "lora", "bottleneck", "full", "curated"}),
-    "orpo": frozenset(
-        {"preference", "fields", "bottleneck", "full", "data", "curated"}
-    ),
+    "sft": _REWARDED | {"preference", "orpo", "pairs"},
+    "dpo": _REWARDED | _SHAPES | {"orpo", "fields", "lora", "curated"},
+    "orpo": _REWARDED | _SHAPES | {"preference", "fields", "data", "curated"},
+    "rloo": _SHAPES | {"preference", "orpo", "pairs", "judge", "fields", "lora"},
+    "reward": _SHAPES
+    | {"preference", "orpo", "rloo", "reward", "fields", "data", "curated"}
+    | {"start", "looks", "backend"},
 }
 """Parts that a method makes nothing of."""
 
@@ -227,6 +300,8 @@ def _wrong(config: RunConfig) -> str:
             f"a run by {config.method} makes nothing of {', '.join(sorted(useless))}:"
             " leave it out"
         )
+    if "backend" in given and "lora" not in given:
+        return "backend is for a fresh [lora]: what goes on from another needs none"
     if "quantised" in given and "lora" not in given:
         return "[quantised] is for a fresh [lora]: nothing else learns on four bits"
     return ""

@@ -12,6 +12,7 @@ import msgspec
 from msgspec import UNSET
 
 from adapters import bom, card
+from adapters.claims import Method
 from adapters.golden import TOP, Golden, Said, Token
 from adapters.manifest import BaseModel, Data, Manifest, Metric, Run
 from adapters.refs import AdapterRef, BaseRef
@@ -19,7 +20,7 @@ from adapters.sealing import seal
 from adapters.signature import sign
 from structured.prompt import render
 from training import base, facts as said, quickcheck, record, servable
-from training.config import RunConfig
+from training.config import Judged, RunConfig
 from training.data.generate import generate
 from training.errors import PublishError
 from training.files import whole_directory
@@ -53,10 +54,11 @@ def publish(
         facts: what the run's record does not say, and the key to sign with.
 
     Raises:
-        PublishError: another base, or an adapter without effect.
+        PublishError: another base, a reward model, or an adapter without effect.
         AdapterError: the files do not describe a LoRA, or the key cannot sign.
     """
     run = record.read_run(trained)
+    _method(run.config)
     found = base.verify(base_dir, ref=run.config.base)
     if found.digest != run.base_digest:
         raise PublishError(
@@ -191,7 +193,7 @@ def _facts(
     return Run(
         ref=AdapterRef(config.ref),
         base=BaseModel(BaseRef(config.base), run.base_digest, source),
-        method=config.method,
+        method=_method(config),
         data=_data(stages, facts),
         config={
             "stages": [_settings(stage) for stage in stages],
@@ -208,6 +210,16 @@ def _facts(
         servable=facts.servable,
         not_servable_because=facts.not_servable_because,
     )
+
+
+def _method(config: RunConfig) -> Method:
+    """What a manifest may say of how it was made. Raises PublishError."""
+    if config.method == "reward":
+        raise PublishError(
+            f"{config.ref} is not published: {servable.why_not(config)}; give its run"
+            " to `training run --reward`"
+        )
+    return config.method
 
 
 def _data(stages: Sequence[record.Run], facts: said.Facts) -> Data:
@@ -253,6 +265,8 @@ def _command(config: RunConfig) -> str:
         parts.append("--data DATA")
     if start := config.preference.parent if config.preference else config.start:
         parts.append(f"--from {start}")
+    if isinstance(config.reward, Judged):
+        parts.append("--reward REWARD")
     return " ".join([*parts, f"--out {config.ref}"])
 
 
