@@ -64,7 +64,7 @@ def answers(
             logits_processor=LogitsProcessorList([_Noise(seeds, how.temperature)]),
         )
     made = output[:, prompts["input_ids"].shape[1] :].tolist()
-    return [_ended(row, how.end) for row in made]
+    return [ended(row, how.end) for row in made]
 
 
 class _Noise(LogitsProcessor):
@@ -90,7 +90,8 @@ def _number(seed: str) -> int:
     return int.from_bytes(hashlib.sha256(seed.encode()).digest()[:7], "big")
 
 
-def _ended(row: list[int], end: int) -> Drawn:
+def ended(row: list[int], end: int) -> Drawn:
+    """What was generated, up to the first end token."""
     if end not in row:
         return Drawn(tuple(row), finished=False)
     return Drawn(tuple(row[: row.index(end) + 1]), finished=True)

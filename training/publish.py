@@ -199,7 +199,7 @@ def _facts(
             "stages": [_settings(stage) for stage in stages],
             "versions": run.versions,
         },
-        command=" && ".join(_command(stage.config) for stage in stages),
+        command=" && ".join(command(stage.config) for stage in stages),
         seed=config.seed,
         created=now,
         licence=facts.licence,
@@ -258,7 +258,7 @@ def _settings(stage: record.Run) -> dict[str, Any]:
     }
 
 
-def _command(config: RunConfig) -> str:
+def command(config: RunConfig) -> str:
     """The command of one stage; CONFIG is the file with this stage's settings."""
     parts = [f"python -m training run CONFIG --base {config.base}"]
     if config.curated is not UNSET or config.pairs is not UNSET:

@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from training import config, judges, preference, publish, record, reward, servable
+from training.assistant import pairs as assistant_pairs
 from training.config import (
     UNSET,
     Checkpoints,
@@ -216,7 +217,7 @@ def test_rloo_draws_towards_a_reward_model(
     done = run(wanted, msgspec.structs.replace(places, reward=trained))
     told = [entry["reward"] for entry in done.log if "reward" in entry]
     assert len(told) == 2
-    assert "--reward REWARD" in publish._command(wanted)  # noqa: SLF001 - its only caller is a whole publication
+    assert "--reward REWARD" in publish.command(wanted)
 
 
 def test_a_reward_model_is_neither_served_nor_published(
@@ -235,8 +236,17 @@ def test_a_reward_model_is_neither_served_nor_published(
     assert not (tmp_path / "out").exists()
 
 
-def test_a_reward_model_is_of_a_fresh_lora(tmp_path: Path) -> None:
+def test_the_shipped_configuration_is_of_a_fresh_lora(tmp_path: Path) -> None:
+    shipped = CONFIGS / "reward.toml"
+    assert config.load(shipped).method == "reward"
     path = tmp_path / "reward.toml"
-    path.write_bytes(msgspec.toml.encode(settings(start="x")))
+    path.write_text(f'start = "x"\n{shipped.read_text()}')
     with pytest.raises(ConfigError, match="makes nothing of start"):
         config.load(path)
+
+
+def test_the_pairs_of_the_shipped_configuration_are_those_that_are_made() -> None:
+    wanted = config.load(CONFIGS / "reward.toml")
+    assert wanted.pairs
+    made = assistant_pairs.make_pairs()
+    assert preference.pairs_digest(made) == wanted.pairs.digest

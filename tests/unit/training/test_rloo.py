@@ -107,7 +107,7 @@ def test_the_loss_and_its_gradients_are_those_of_a_plain_reference(
         float(batch["rewards"][i] - beta * (each.detach() - batch["reference"][i]))
         for i, each in enumerate(said)
     ]
-    plain = 0.0
+    plain: Any = 0.0
     for i, each in enumerate(said):
         first = i - i % samples
         others = [worth[j] for j in range(first, first + samples) if j != i]
@@ -209,9 +209,9 @@ def test_draws_have_the_frequencies_of_the_policy(policy: Any) -> None:
 
 
 def test_an_answer_that_ends_and_one_that_is_cut() -> None:
-    ended = draw._ended([5, 6, 2, 2], 2)  # noqa: SLF001 - a rule of one line
+    ended = draw.ended([5, 6, 2, 2], 2)
     assert (ended.ids, ended.finished) == ((5, 6, 2), True)
-    assert not draw._ended([5, 6], 2).finished  # noqa: SLF001 - as above
+    assert not draw.ended([5, 6], 2).finished
 
 
 def test_the_start_is_put_in_and_taken_out(policy: Any) -> None:
