@@ -20,8 +20,14 @@ def load_base(config: RunConfig, base_dir: Path) -> tuple[Any, Any]:
     """The base and its tokenizer, as unsloth loads them.
 
     Raises:
-        ConfigError: it is not installed, or finds no GPU.
+        ConfigError: it is not installed, or finds no GPU; or other four bits than its.
     """
+    wanted = config.quantised
+    if wanted is not UNSET and (wanted.kind, wanted.double) != ("nf4", True):
+        raise ConfigError(
+            'unsloth\'s four bits are kind = "nf4" and double = true: say so in'
+            " [quantised], or leave `backend` out"
+        )
     fast = _model_class()
     from transformers import set_seed  # noqa: PLC0415 - after unsloth, which patches it
 
@@ -30,7 +36,7 @@ def load_base(config: RunConfig, base_dir: Path) -> tuple[Any, Any]:
         model_name=str(base_dir),
         max_seq_length=config.max_length,
         dtype=None,  # what the GPU is best at
-        load_in_4bit=config.quantised is not UNSET,
+        load_in_4bit=wanted is not UNSET,
     )
     return model, tokenizer
 
