@@ -8,11 +8,12 @@ import msgspec
 
 from structured.schema import Schema, compile_schema
 from training import quickcheck, reward
-from training.config import Judged, Rules, RunConfig
+from training.config import RunConfig
 from training.encode import Encoded, on_device, pad
 from training.errors import ConfigError
 from training.examples import Example
 from training.rank import Rank, Said, rank
+from training.rewarded import Judged, Rules
 
 
 class Answered(msgspec.Struct, frozen=True):

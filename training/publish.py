@@ -20,10 +20,11 @@ from adapters.sealing import seal
 from adapters.signature import sign
 from structured.prompt import render
 from training import base, facts as said, quickcheck, record, servable
-from training.config import Judged, RunConfig
+from training.config import RunConfig
 from training.data.generate import generate
 from training.errors import PublishError
 from training.files import whole_directory
+from training.rewarded import Judged
 
 WEIGHTS: Final = "adapter_model.safetensors"
 CONFIG: Final = "adapter_config.json"

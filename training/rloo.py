@@ -10,13 +10,14 @@ import msgspec
 from msgspec import UNSET
 
 from training import supervised
-from training.config import Rloo, RunConfig
+from training.config import RunConfig
 from training.encode import Encoded, on_device, pad
 from training.errors import ConfigError, DataError
 from training.examples import Example
 from training.judges import Answered, Judge
 from training.objectives import over, rloo_loss, sequence_logps
 from training.rank import Said
+from training.rewarded import Rloo
 from training.task import Task
 
 

@@ -14,12 +14,9 @@ from training.config import (
     UNSET,
     Checkpoints,
     Data,
-    Judge,
-    Judged,
     Lora,
     Optim,
     Pairs,
-    Rloo,
     RunConfig,
 )
 from training.data.generate import generate
@@ -29,6 +26,7 @@ from training.errors import ConfigError, DataError, PublishError
 from training.files import sha256_file
 from training.judges import Answered
 from training.rank import Said
+from training.rewarded import Judge, Judged, Rloo
 from training.run import Places, run
 
 CONFIGS = Path(__file__).parents[3] / "training" / "configs"

@@ -1,4 +1,4 @@
-"""Several processes, which are to make what one makes; and unsloth, by a stand-in."""
+"""Several processes, which are to make what one makes."""
 
 import functools
 import importlib
@@ -7,15 +7,12 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
 from typing import Any, Final, NamedTuple
 
-import msgspec
 import pytest
 
 from training import (
     config,
-    fast,
     head,
     models,
     objectives,
@@ -24,9 +21,8 @@ from training import (
     record,
     reward,
 )
-from training.config import Lora, Quantised, RunConfig
+from training.config import Lora, RunConfig
 from training.encode import Encoded, pad
-from training.errors import ConfigError
 from training.run import Places, run
 
 ROOT: Final = Path(__file__).parents[3]
@@ -265,82 +261,3 @@ def test_every_row_is_one_processs_and_none_is_without(
         monkeypatch.setenv("RANK", str(rank))
         shares.append((processes.share((7, 5)), processes.spare((7, 5))))
     assert shares == [((7,), False), ((5,), False), ((7,), True)]
-
-
-# unsloth
-
-
-class FastLanguageModel:
-    """Stands in for unsloth's: notes what it is asked for."""
-
-    asked: dict[str, dict[str, Any]] = {}  # noqa: RUF012 - emptied by the fixture
-
-    @classmethod
-    def from_pretrained(cls, **kw: Any) -> tuple[str, str]:
-        cls.asked["from_pretrained"] = kw
-        return "model", "tokenizer"
-
-    @classmethod
-    def get_peft_model(cls, model: str, **kw: Any) -> str:
-        cls.asked["get_peft_model"] = kw
-        return f"tuned {model}"
-
-
-@pytest.fixture
-def unsloth(monkeypatch: pytest.MonkeyPatch) -> dict[str, dict[str, Any]]:
-    module = ModuleType("unsloth")
-    module.FastLanguageModel = FastLanguageModel  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "unsloth", module)
-    FastLanguageModel.asked = {}
-    return FastLanguageModel.asked
-
-
-def fast_run(directory: Path, **changed: object) -> RunConfig:
-    settings, _ = loaded(f'backend = "unsloth"{SFT}', directory)
-    return msgspec.structs.replace(settings, **changed)
-
-
-def test_unsloth_loads_the_base_and_makes_the_lora(
-    unsloth: dict[str, dict[str, Any]], tmp_path: Path
-) -> None:
-    settings = fast_run(tmp_path)
-    model, tokenizer = models.loaded(settings, tmp_path)
-    assert (model, tokenizer) == ("model", "tokenizer")
-    assert models.tuned(model, settings, None) == "tuned model"
-    assert unsloth["from_pretrained"] == {
-        "model_name": str(tmp_path),
-        "max_seq_length": 2000,
-        "dtype": None,
-        "load_in_4bit": False,
-    }
-    asked = unsloth["get_peft_model"]
-    assert (asked["r"], asked["lora_alpha"], asked["lora_dropout"]) == (8, 16, 0.0)
-    assert asked["target_modules"] == ["q_proj", "down_proj"]
-    assert asked["random_state"] == 3
-    assert asked["bias"] == "none"
-    models.loaded(fast_run(tmp_path, quantised=Quantised()), tmp_path)
-    assert unsloth["from_pretrained"]["load_in_4bit"] is True
-    with pytest.raises(ConfigError, match='kind = "nf4" and double = true'):
-        models.loaded(fast_run(tmp_path, quantised=Quantised("fp4")), tmp_path)
-
-
-def test_without_unsloth_the_sentence_names_its_lock(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.setitem(sys.modules, "unsloth", None)
-    with pytest.raises(ConfigError, match=r"locks/trainer-unsloth\.txt") as caught:
-        models.loaded(fast_run(tmp_path), tmp_path)
-    assert (ROOT / fast.LOCK).is_file()
-    assert "without `backend`" in str(caught.value)
-
-
-def test_unsloth_is_for_a_fresh_lora(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"backend is for a fresh \[lora\]"):
-        loaded(f'backend = "unsloth"\n{RLOO}', tmp_path)
-
-
-def test_without_a_back_end_the_digest_is_what_it_was(tmp_path: Path) -> None:
-    settings, _ = loaded(SFT, tmp_path)
-    names = msgspec.json.decode(msgspec.json.encode(settings), type=dict[str, Any])
-    new = {"backend", "rloo", "reward", "judge"}
-    assert not new & names.keys()
