@@ -79,6 +79,7 @@ def _train_commands(commands: Any) -> None:
     made.add_argument(
         "--from", dest="start", type=Path, help="run or adapter to go on from"
     )
+    made.add_argument("--reward", type=Path, help="run of a reward model, for rloo")
     made.set_defaults(run=_run, method=None)
 
     # The commands on the cards of the first adapters.
@@ -90,7 +91,7 @@ def _train_commands(commands: Any) -> None:
         made.add_argument("--config", type=Path, required=True, help="TOML file")
         _run_options(made)
         made.add_argument(option, dest="start", type=Path, help="what to go on from")
-        made.set_defaults(run=_run, method=name)
+        made.set_defaults(run=_run, method=name, reward=None)
 
 
 def _example_commands(commands: Any) -> None:
@@ -225,12 +226,14 @@ def _pii(_: argparse.Namespace) -> None:
 
 
 def _run(options: argparse.Namespace) -> None:
-    from training import config, run  # noqa: PLC0415 - only what the command needs
+    from training import config, processes, run  # noqa: PLC0415 - only what the command needs
 
-    places = run.Places(options.base, options.out, options.data, options.start)
+    places = run.Places(
+        options.base, options.out, options.data, options.start, options.reward
+    )
     loaded = config.load(options.config, method=options.method)
     done = run.run(loaded, places, fresh=options.fresh)
-    _say(f"{options.out}: {done.steps} steps in {done.seconds:.0f} s")
+    processes.say(f"{options.out}: {done.steps} steps in {done.seconds:.0f} s")
 
 
 def _check(options: argparse.Namespace) -> None:

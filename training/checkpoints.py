@@ -19,7 +19,7 @@ from typing import Any, Final
 
 import msgspec
 
-from training import models
+from training import models, processes
 from training.errors import CheckpointError
 
 WORK: Final = "work.json"
@@ -146,14 +146,15 @@ class Work:
             )
 
     def newest(self) -> tuple[Path, Whole] | None:
-        """The newest whole checkpoint; half-written ones go away."""
+        """The newest whole checkpoint; half-written ones go away, by the main process."""
         found: list[tuple[Path, Whole]] = []
         for path in self.path.glob("checkpoint-*"):
             try:
                 mark = (path / WHOLE).read_bytes()
                 found.append((path, msgspec.json.decode(mark, type=Whole)))
             except (OSError, msgspec.MsgspecError):
-                shutil.rmtree(path)
+                if processes.is_main():
+                    shutil.rmtree(path)
         return max(found, key=lambda each: each[1].step, default=None)
 
     def finish(self, path: Path, whole: Whole) -> None:

@@ -10,8 +10,9 @@ from msgspec import UNSET, Meta, UnsetType
 
 from training.errors import ConfigError
 from training.fields import Fields
+from training.rewarded import Judge, Judged, Rloo, Rules
 
-Method = Literal["sft", "dpo", "orpo"]
+Method = Literal["sft", "dpo", "orpo", "rloo", "reward"]
 
 _Positive = Annotated[int, Meta(ge=1)]
 _Digest = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]
@@ -142,6 +143,9 @@ class RunConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     preference: Preference | None = None
     orpo: Orpo | UnsetType = UNSET
     pairs: Pairs | UnsetType = UNSET
+    rloo: Rloo | UnsetType = UNSET
+    reward: Rules | Judged | UnsetType = UNSET
+    judge: Judge | UnsetType = UNSET
     fields: Fields | UnsetType = UNSET
     """For SFT: what the tokens of the key fields weigh in the loss; all alike, unset."""
     base_digest: _Digest | UnsetType = UNSET
@@ -150,6 +154,8 @@ class RunConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Tokens of an answer; a longer one is refused, for a cut one would be learnt."""
     looks: Looks | UnsetType = UNSET
     checkpoints: Checkpoints | UnsetType = UNSET
+    backend: Literal["unsloth"] | UnsetType = UNSET
+    """Load a base and its fresh [lora] through unsloth's kernels, on a GPU host."""
 
     def digest(self) -> str:
         """Hex sha256 of the values; comments and order in the file do not count."""
@@ -182,15 +188,31 @@ ONE_OF: Final[Mapping[Method, tuple[tuple[frozenset[str], str], ...]]] = {
         (frozenset({"pairs"}), "a [pairs] table"),
         (frozenset({"lora", "start"}), "one of [lora] and start"),
     ),
+    "rloo": (
+        (frozenset({"rloo"}), "an [rloo] table"),
+        (frozenset({"reward"}), "a [reward] table"),
+        (frozenset({"data", "curated"}), "one of [data] and [curated]"),
+        (frozenset({"start"}), "start, an adapter that can answer already"),
+    ),
+    "reward": (
+        (frozenset({"judge"}), "a [judge] table"),
+        (frozenset({"pairs"}), "a [pairs] table"),
+        (frozenset({"lora"}), "a [lora] table"),
+    ),
 }
 """Of each set, by method, a configuration has exactly one."""
 
+_REWARDED: Final = frozenset({"rloo", "reward", "judge"})
+_SHAPES: Final = frozenset({"bottleneck", "full"})
+
 NEVER: Final[Mapping[Method, frozenset[str]]] = {
-    "sft": frozenset({"preference", "orpo", "pairs"}),
-    "dpo": frozenset({"orpo", "fields", "lora", "bottleneck", "full", "curated"}),
-    "orpo": frozenset(
-        {"preference", "fields", "bottleneck", "full", "data", "curated"}
-    ),
+    "sft": _REWARDED | {"preference", "orpo", "pairs"},
+    "dpo": _REWARDED | _SHAPES | {"orpo", "fields", "lora", "curated"},
+    "orpo": _REWARDED | _SHAPES | {"preference", "fields", "data", "curated"},
+    "rloo": _SHAPES | {"preference", "orpo", "pairs", "judge", "fields", "lora"},
+    "reward": _SHAPES
+    | {"preference", "orpo", "rloo", "reward", "fields", "data", "curated"}
+    | {"start", "looks", "backend"},
 }
 """Parts that a method makes nothing of."""
 
@@ -250,6 +272,8 @@ def wrong(config: RunConfig) -> str:
             f"a run by {config.method} makes nothing of {', '.join(sorted(useless))}:"
             " leave it out"
         )
+    if "backend" in given and "lora" not in given:
+        return "backend is for a fresh [lora]: what goes on from another needs none"
     if "quantised" in given and "lora" not in given:
         return "[quantised] is for a fresh [lora]: nothing else learns on four bits"
     return ""

@@ -91,3 +91,8 @@ def pad(rows: Sequence[Encoded], *, pad_id: int) -> dict[str, Any]:
         weighed[index, start:stop] = torch.tensor(row.weights or (1.0,))
     batch = {"input_ids": ids, "attention_mask": mask, "labels": labels}
     return batch | {"weights": weighed} if any(row.weights for row in rows) else batch
+
+
+def on_device(batch: dict[str, Any], model: Any) -> dict[str, Any]:
+    """The batch where the model is."""
+    return {name: value.to(model.device) for name, value in batch.items()}

@@ -42,7 +42,13 @@ class Job(msgspec.Struct, frozen=True):
 
 
 def perform(
-    *, config: str, base: str, out: str, data: str | None, start: str | None
+    *,
+    config: str,
+    base: str,
+    out: str,
+    data: str | None,
+    start: str | None,
+    reward: str | None = None,
 ) -> dict[str, float]:
     """Do a job; the one function that a worker runs.
 
@@ -56,7 +62,7 @@ def perform(
         TrainingError: as `training.run.run` does.
     """
     wanted = parse(config, name="the job's configuration")
-    where = [None if path is None else Path(path) for path in (data, start)]
+    where = [None if path is None else Path(path) for path in (data, start, reward)]
     places = Places(Path(base), Path(out), *where)
     with alone(places.out):
         done = _made(places.out, wanted) or run(wanted, places)

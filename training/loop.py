@@ -3,8 +3,11 @@
 The Trainer brings schedule, clipping, state and, through accelerate, more devices. What
 decides a run comes in as values: the batches are laid out before the first step, so a
 run that was killed goes on with those that were left, and ends with the same weights.
+With several processes each has its rows of every batch, so steps, schedule and weights
+are those of one process.
 """
 
+import math
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +18,7 @@ import torch
 from msgspec import UNSET
 from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 
-from training import batches
+from training import batches, processes
 from training.batches import Batch
 from training.checkpoints import Whole, Work
 from training.config import Checkpoints, Optim, RunConfig
@@ -58,15 +61,14 @@ def fit(
     steps = batches.plan(
         lengths, size=optim.batch_size, epochs=optim.epochs, seed=config.seed
     )
-    print(  # noqa: T201 - a worker's progress
+    processes.say(
         f"{config.ref}: {len(lengths)} examples, {sum(lengths) / len(lengths):.0f} tokens"
-        f" each; {len(steps)} steps, {batches.waste(lengths, steps):.0%} padding",
-        flush=True,
+        f" each; {len(steps)} steps, {batches.waste(lengths, steps):.0%} padding"
     )
     before = work.newest()
     saved = before[1] if before else Whole(0, 0.0, 0)
     if before:
-        print(f"going on from step {saved.step}", flush=True)  # noqa: T201 - as above
+        processes.say(f"going on from step {saved.step}")
     clock = Clock(saved)
     watch = Watch(config, task, tokenizer, work, steps=len(steps))
     trainer = ObjectiveTrainer(
@@ -118,6 +120,7 @@ class Keeper(TrainerCallback):
 
     def on_save(self, args: Any, state: Any, control: Any, **kw: Any) -> None:
         """The Trainer has written the checkpoint of this step."""
+        processes.wait()  # each writes the state of its own random numbers
         if not state.is_world_process_zero:
             return
         path = self._work.path / f"checkpoint-{state.global_step}"
@@ -135,37 +138,51 @@ class ObjectiveTrainer(Trainer):
         self._rate = config.optim.learning_rate
         self._task = task
         self._steps = steps
+        self._told: dict[str, float] = {}
 
     def get_train_dataloader(self) -> Any:
-        """All batches of the run, in their order."""
-        loader: Any = torch.utils.data.DataLoader(
+        """All batches of the run, in their order: of each, this process's rows."""
+        # Not prepared by accelerate: it would give whole batches to one process each,
+        # so as many steps fewer as there are processes, of batches that many times as
+        # large as the configuration says.
+        return torch.utils.data.DataLoader(
             self.train_dataset,
-            batch_sampler=list(self._steps),
+            batch_sampler=[list(processes.share(step)) for step in self._steps],
             collate_fn=self.data_collator,
         )
-        return self.accelerator.prepare(loader)
 
     def compute_loss(self, model: Any, inputs: Any, *args: Any, **kw: Any) -> Any:
-        """The task's loss; one that is no number ends the run."""
-        names = inputs.pop("names")
-        value = self._task.loss(self.accelerator.unwrap_model(model), inputs)
-        if not torch.isfinite(value):
+        """This process's part of the task's loss; one that is no number ends the run."""
+        bare = self.accelerator.unwrap_model(model)
+        names, step = inputs.pop("names"), self.state.global_step
+        if processes.spare(self._steps[step]):
+            inputs["spare"] = True
+        if self._task.draw is not None:
+            inputs = self._task.draw(bare, inputs, step)
+        value = self._task.loss(bare, inputs)
+        told = inputs.get("told", {})
+        self._told = {
+            name: float(processes.everywhere(part)) for name, part in told.items()
+        }
+        whole = float(processes.everywhere(value))
+        if not math.isfinite(whole):
             raise TuneError(
-                f"the loss is {float(value.detach())} at step {self.state.global_step + 1}, on"
-                f" {', '.join(names)}: look at these examples; if they are sound,"
-                f" lower learning_rate ({self._rate:g})"
+                f"the loss is {whole} at step {step + 1}, on"
+                f" {', '.join(processes.gathered(names))}: look at these examples; if"
+                f" they are sound, lower learning_rate ({self._rate:g})"
             )
         return (value, {}) if kw.get("return_outputs") else value
 
     def training_step(self, model: Any, *args: Any, **kw: Any) -> Any:
         """One batch forth and back; over all processes, where there are more."""
-        loss = super().training_step(model, *args, **kw)
-        if self.accelerator.num_processes > 1:
-            # The loss goes past the wrapper whose hooks would do this.
-            for each in model.parameters():
-                if each.grad is not None:
-                    each.grad = self.accelerator.reduce(each.grad, "mean")
-        return loss
+        part = super().training_step(model, *args, **kw)
+        # The loss goes past the wrapper whose hooks would take the gradients' mean.
+        processes.sum_gradients(model)
+        return processes.everywhere(part)
+
+    def log(self, logs: dict[str, float], *args: Any, **kw: Any) -> None:
+        """With what the step's draw told."""
+        super().log(logs | self._told if "loss" in logs else logs, *args, **kw)
 
     def _save_checkpoint(self, *args: Any, **kw: Any) -> None:
         try:

@@ -10,6 +10,16 @@ from training.config import Lora, Quantised, RunConfig
 from training.errors import ConfigError, DataError
 
 
+def loaded(config: RunConfig, base_dir: Path) -> tuple[Any, Any]:
+    """A run's base and its tokenizer. Raises ConfigError, as `load_base` does."""
+    if config.backend is not UNSET:
+        from training import fast  # noqa: PLC0415 - a back end that is not used elsewhere
+
+        return fast.load_base(config, base_dir)
+    quantised = None if config.quantised is UNSET else config.quantised
+    return load_base(base_dir, seed=config.seed, quantised=quantised)
+
+
 def load_base(
     base_dir: Path, *, seed: int, quantised: Quantised | None = None
 ) -> tuple[Any, Any]:
@@ -63,12 +73,24 @@ def tuned(model: Any, config: RunConfig, start: Path | None) -> Any:
     if start is not None:
         return continued(model, start)
     if config.lora is not None:
-        return with_lora(model, config.lora)
+        return _fresh(model, config, config.lora)
     if config.bottleneck is not UNSET:
         from training.bottleneck import with_bottleneck  # noqa: PLC0415 - imports torch
 
         return with_bottleneck(model, size=config.bottleneck.size)
     return model.requires_grad_(requires_grad=True)
+
+
+def _fresh(model: Any, config: RunConfig, shape: Lora) -> Any:
+    if config.backend is not UNSET:
+        from training import fast  # noqa: PLC0415 - as above
+
+        return fast.with_lora(model, config, shape)
+    if config.method == "reward":
+        from training.head import with_head  # noqa: PLC0415 - of one method alone
+
+        return with_lora(with_head(model), shape, kind="SEQ_CLS")
+    return with_lora(model, shape)
 
 
 def continued(model: Any, adapter_dir: Path) -> Any:
@@ -99,8 +121,14 @@ def save(model: Any, directory: Path) -> None:
         model.save_pretrained(directory, safe_serialization=True)
 
 
-def with_lora(model: Any, shape: Lora) -> Any:
-    """Put a fresh LoRA on the model; over four bits, its weights stay float32."""
+def with_lora(model: Any, shape: Lora, *, kind: str = "CAUSAL_LM") -> Any:
+    """Put a fresh LoRA on the model; over four bits, its weights stay float32.
+
+    Args:
+        model: the base.
+        shape: the adapter's.
+        kind: PEFT's `task_type`; of "SEQ_CLS", a head learns and is saved with it.
+    """
     import torch  # noqa: PLC0415 - heavy
     from peft import LoraConfig, get_peft_model  # noqa: PLC0415 - heavy
 
@@ -111,7 +139,7 @@ def with_lora(model: Any, shape: Lora) -> Any:
             lora_alpha=shape.lora_alpha,
             lora_dropout=shape.lora_dropout,
             target_modules=list(shape.target_modules),
-            task_type="CAUSAL_LM",
+            task_type=kind,
         ),
     )
     for parameter in on.parameters():

@@ -48,7 +48,7 @@ def task(
         DataError: other pairs than the configuration's, or a sequence too long.
     """
     pairs = chosen_pairs(config, data_dir)
-    rows = [_row(tokenizer, pair, config) for pair in pairs]
+    rows = [pair_row(tokenizer, pair, config) for pair in pairs]
     loss = functools.partial(orpo_loss, odds_weight=_odds(config))
     if config.preference is not None:
         wanted = config.preference
@@ -155,7 +155,8 @@ def _odds(config: RunConfig) -> float:
     return 0.0 if config.orpo is UNSET else config.orpo.odds_weight
 
 
-def _row(tokenizer: Any, pair: Pair, config: RunConfig) -> PairRow:
+def pair_row(tokenizer: Any, pair: Pair, config: RunConfig) -> PairRow:
+    """Encode a pair. Raises DataError where one of its answers is too long."""
     chosen, rejected = (
         encode(tokenizer, pair.input, text, max_length=config.max_length)
         for text in (pair.chosen, pair.rejected)

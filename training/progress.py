@@ -6,9 +6,14 @@ from typing import Any, Final
 
 from transformers import TrainerCallback
 
+from training import processes
+
 _SHOWN: Final = {
     "loss": ".4f",
+    "reward": ".3f",
+    "kl": ".3f",
     "eval_loss": ".4f",
+    "eval_accuracy": ".0%",
     "eval_adherence": ".0%",
     "eval_status": ".0%",
     "eval_citations": ".0%",
@@ -52,10 +57,9 @@ class Progress(TrainerCallback):
             return
         spent = time.perf_counter() - self._began
         left = spent / (step - self._first) * (state.max_steps - step)
-        print(  # noqa: T201 - a worker's progress
+        processes.say(
             f"step {step}/{state.max_steps}  {'  '.join(told)}"
-            f"  {spent:.0f} s done, {left:.0f} s to go",
-            flush=True,
+            f"  {spent:.0f} s done, {left:.0f} s to go"
         )
 
     def on_train_end(self, args: Any, state: Any, control: Any, **kw: Any) -> None:

@@ -12,6 +12,7 @@ import msgspec
 from msgspec import UNSET
 
 from adapters import bom, card
+from adapters.claims import Method
 from adapters.golden import TOP, Golden, Said, Token
 from adapters.manifest import BaseModel, Data, Manifest, Metric, Run
 from adapters.refs import AdapterRef, BaseRef
@@ -23,6 +24,7 @@ from training.config import RunConfig
 from training.data.generate import generate
 from training.errors import PublishError
 from training.files import whole_directory
+from training.rewarded import Judged
 
 WEIGHTS: Final = "adapter_model.safetensors"
 CONFIG: Final = "adapter_config.json"
@@ -53,10 +55,11 @@ def publish(
         facts: what the run's record does not say, and the key to sign with.
 
     Raises:
-        PublishError: another base, or an adapter without effect.
+        PublishError: another base, a reward model, or an adapter without effect.
         AdapterError: the files do not describe a LoRA, or the key cannot sign.
     """
     run = record.read_run(trained)
+    _method(run.config)
     found = base.verify(base_dir, ref=run.config.base)
     if found.digest != run.base_digest:
         raise PublishError(
@@ -191,13 +194,13 @@ def _facts(
     return Run(
         ref=AdapterRef(config.ref),
         base=BaseModel(BaseRef(config.base), run.base_digest, source),
-        method=config.method,
+        method=_method(config),
         data=_data(stages, facts),
         config={
             "stages": [_settings(stage) for stage in stages],
             "versions": run.versions,
         },
-        command=" && ".join(_command(stage.config) for stage in stages),
+        command=" && ".join(command(stage.config) for stage in stages),
         seed=config.seed,
         created=now,
         licence=facts.licence,
@@ -208,6 +211,16 @@ def _facts(
         servable=facts.servable,
         not_servable_because=facts.not_servable_because,
     )
+
+
+def _method(config: RunConfig) -> Method:
+    """What a manifest may say of how it was made. Raises PublishError."""
+    if config.method == "reward":
+        raise PublishError(
+            f"{config.ref} is not published: {servable.why_not(config)}; give its run"
+            " to `training run --reward`"
+        )
+    return config.method
 
 
 def _data(stages: Sequence[record.Run], facts: said.Facts) -> Data:
@@ -246,13 +259,15 @@ def _settings(stage: record.Run) -> dict[str, Any]:
     }
 
 
-def _command(config: RunConfig) -> str:
+def command(config: RunConfig) -> str:
     """The command of one stage; CONFIG is the file with this stage's settings."""
     parts = [f"python -m training run CONFIG --base {config.base}"]
     if config.curated is not UNSET or config.pairs is not UNSET:
         parts.append("--data DATA")
     if start := config.preference.parent if config.preference else config.start:
         parts.append(f"--from {start}")
+    if isinstance(config.reward, Judged):
+        parts.append("--reward REWARD")
     return " ".join([*parts, f"--out {config.ref}"])
 
 

@@ -17,6 +17,7 @@ def add(commands: Any) -> None:
     made.add_argument("--out", type=Path, required=True, help="directory to make")
     made.add_argument("--data", type=Path, help="curated set, or directory of pairs")
     made.add_argument("--from", dest="start", type=Path, help="run to go on from")
+    made.add_argument("--reward", type=Path, help="run of a reward model, for rloo")
     made.description = (
         "Paths but CONFIG are the worker's; --out's name is the job's id."
     )
@@ -57,7 +58,9 @@ def _submit(options: argparse.Namespace) -> None:
     from training import config, jobs  # noqa: PLC0415 - only what the command needs
     from training.run import Places  # noqa: PLC0415 - as above
 
-    places = Places(options.base, options.out, options.data, options.start)
+    places = Places(
+        options.base, options.out, options.data, options.start, options.reward
+    )
     name = jobs.submit(options.queue, jobs.Job(config.read(options.config), places))
     _say(f"{name} is queued")
 

@@ -128,7 +128,7 @@ def answer_all(
         prompts = [prompt_text(tokenizer, asked[i].input) for i in chunk]
         batch = tokenizer(
             prompts, add_special_tokens=False, padding=True, return_tensors="pt"
-        )
+        ).to(model.device)
         with torch.no_grad():
             output = model.generate(**batch, max_new_tokens=MAX_NEW_TOKENS, **how)
         width = batch["input_ids"].shape[1]

@@ -2,14 +2,26 @@
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import msgspec
 from msgspec import UNSET
 
-from training import base, models, preference, record, servable, supervised
+from training import (
+    base,
+    judges,
+    models,
+    preference,
+    processes,
+    record,
+    reward,
+    rloo,
+    servable,
+    supervised,
+)
 from training.checkpoints import Owner, Work
 from training.config import RunConfig
-from training.errors import BaseError, CheckpointError
+from training.errors import BaseError, CheckpointError, ConfigError
 from training.files import whole_directory
 from training.record import Run
 from training.task import Task
@@ -26,10 +38,14 @@ class Places(msgspec.Struct, frozen=True):
     """The curated set or the pairs, where the configuration names them."""
     start: Path | None = None
     """The run or the adapter to go on from, where the configuration names one."""
+    reward: Path | None = None
+    """The run of a reward model, where the configuration names one."""
 
 
 def run(config: RunConfig, places: Places, *, fresh: bool = False) -> Run:
     """Train; a run that was killed goes on where its last checkpoint stands.
+
+    Started as several processes, all of them train, and the main one alone writes.
 
     Args:
         config: what to do.
@@ -43,6 +59,8 @@ def run(config: RunConfig, places: Places, *, fresh: bool = False) -> Run:
         TuneError: the steps cannot go on; CheckpointError: their work cannot be kept.
     """
     servable.check(config)
+    if places.reward is not None and config.method != "rloo":
+        raise ConfigError(f"a run by {config.method} has no reward: leave --reward out")
     found = base.verify(places.base, ref=config.base)
     if config.base_digest is not UNSET and found.digest != config.base_digest:
         raise BaseError(
@@ -50,15 +68,15 @@ def run(config: RunConfig, places: Places, *, fresh: bool = False) -> Run:
             f" {config.base_digest}: prepare that base, or name this one"
         )
     earlier = _earlier(config, places)
-    quantised = None if config.quantised is UNSET else config.quantised
-    model, tokenizer = models.load_base(
-        places.base, seed=config.seed, quantised=quantised
-    )
+    model, tokenizer = models.loaded(config, places.base)
     model = models.tuned(model, config, places.start)
     task = _task(config, tokenizer, places, model)
     owner = Owner(config.digest(), task.digest, found.digest)
     work = Work(places.out, owner)
-    work.open(fresh=fresh)
+    processes.join()
+    if processes.is_main():
+        work.open(fresh=fresh)
+    processes.wait()
     from training.loop import fit  # noqa: PLC0415 - imports torch
 
     fitted = fit(model, config, task, tokenizer=tokenizer, work=work)
@@ -77,19 +95,32 @@ def run(config: RunConfig, places: Places, *, fresh: bool = False) -> Run:
         tokens=fitted.tokens,
         starts=fitted.starts,
     )
-    with whole_directory(places.out) as draft:
-        record.save(model, draft, done)
-        if fitted.kept is not None:
-            shutil.copytree(fitted.kept, draft, dirs_exist_ok=True)
-        _picture(work, draft, done)
-    work.done()
+    if processes.is_main():
+        _leave(model, places.out, work, done, fitted.kept)
+    processes.leave()
     return done
 
 
-def _task(config: RunConfig, tokenizer: object, places: Places, model: object) -> Task:
-    if config.method == "sft":
-        return supervised.task(config, tokenizer, places.data)
-    return preference.task(config, tokenizer, places.data, reference=model)
+def _leave(model: Any, out: Path, work: Work, done: Run, kept: Path | None) -> None:
+    with whole_directory(out) as draft:
+        record.save(model, draft, done)
+        if kept is not None:
+            shutil.copytree(kept, draft, dirs_exist_ok=True)
+        _picture(work, draft, done)
+    work.done()
+
+
+def _task(config: RunConfig, tokenizer: Any, places: Places, model: Any) -> Task:
+    match config.method:
+        case "sft":
+            return supervised.task(config, tokenizer, places.data)
+        case "rloo":
+            judge = judges.judge(config, tokenizer, places.reward, places.base)
+            return rloo.task(config, tokenizer, places.data, model, judge)
+        case "reward":
+            return reward.task(config, tokenizer, places.data)
+        case "dpo" | "orpo":
+            return preference.task(config, tokenizer, places.data, reference=model)
 
 
 def _earlier(config: RunConfig, places: Places) -> tuple[Run, ...]:

@@ -18,13 +18,13 @@ from training.errors import ConfigError
 def check(config: RunConfig) -> None:
     """Refuse a LoRA that no replica would mount.
 
-    Bottlenecks and whole models pass: nobody expects them to be mounted, and what is
+    Bottlenecks, reward and whole models pass: nobody expects them to be mounted, and what is
     made of them says so.
 
     Raises:
         ConfigError: naming each key and what would be right.
     """
-    if config.lora is None:
+    if config.lora is None or config.method == "reward":
         return
     document: dict[str, Any] = msgspec.to_builtins(config.lora)
     document["target_modules"] = list(config.lora.target_modules)
@@ -35,6 +35,10 @@ def check(config: RunConfig) -> None:
 
 def why_not(config: RunConfig) -> str:
     """Why no replica serves what the run makes; nothing where one does."""
+    if config.method == "reward":
+        return (
+            "a reward model says what answers are worth and gives none: it is for RLOO"
+        )
     if config.bottleneck is not UNSET:
         return "a bottleneck adapter is no LoRA, and vLLM serves LoRA alone"
     if config.full is True:

@@ -39,3 +39,10 @@ class Task(msgspec.Struct, frozen=True):
     """Rows of the validation split, for the supervised loss."""
     watched: tuple[Example, ...] = ()
     """Validation examples that looks have answered."""
+    look: Callable[[Any], dict[str, float]] | None = None
+    """What is looked at where it is not the supervised loss: the model to numbers."""
+    draw: Callable[[Any, dict[str, Any], int], dict[str, Any]] | None = None
+    """Makes the batch that is learnt from of the one that was laid out, with what the
+    model says at this step: of model, batch and step alone, so a resumed run draws the
+    same. The loss may write more into `told`, which it brings: what the log says of the
+    step, each number as this process's part of the sum."""

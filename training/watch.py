@@ -9,10 +9,10 @@ from msgspec import UNSET
 from transformers import TrainerCallback
 
 from structured.schema import compile_schema
-from training import examples, quickcheck
+from training import examples, processes, quickcheck
 from training.checkpoints import Work
 from training.config import RunConfig
-from training.encode import pad
+from training.encode import on_device, pad
 from training.errors import CheckpointError
 from training.looks import Look, best, enough
 from training.objectives import answer_logps
@@ -54,19 +54,23 @@ class Watch(TrainerCallback):
     def on_step_end(self, args: Any, state: Any, control: Any, **kw: Any) -> None:
         """Look, where one is due."""
         step = state.global_step
-        if not self._task.checks or (step % self._every and step != self._steps):
+        if step % self._every and step != self._steps:
             return
-        model = kw["model"]
-        model.eval()
-        seen = {"loss": self._loss(model)} | self._answers(model)
-        model.train()
+        if not self._task.checks and self._task.look is None:
+            return
+        # One process looks and says what it saw: all have to end at the same step.
+        seen = processes.heard(self._seen(kw["model"]) if processes.is_main() else {})
+        due = control.should_log
         self.log({f"{_PREFIX}{name}": value for name, value in seen.items()})
+        # Logging takes that back: the step's loss would be told with the next one's,
+        # and lost where a killed run goes on in between.
+        control.should_log = due
         if self._wanted is None:
             return
         self._looks.append(Look(step=step, **seen))
         found = self._best()
         if found and found.step == step and state.is_world_process_zero:
-            self._work.keep(step, model)
+            self._work.keep(step, kw["model"])
         if enough(self._looks, n=len(self._asked), patience=self._wanted.patience):
             control.should_training_stop = True
 
@@ -95,6 +99,15 @@ class Watch(TrainerCallback):
     def _best(self) -> Look | None:
         return best(self._looks, n=max(1, len(self._asked)))
 
+    def _seen(self, model: Any) -> dict[str, float]:
+        model.eval()
+        if self._task.look is not None:
+            seen = self._task.look(model)
+        else:
+            seen = {"loss": self._loss(model)} | self._answers(model)
+        model.train()
+        return seen
+
     def _loss(self, model: Any) -> float:
         """Mean negative log-likelihood over all tokens of the validation answers."""
         rows = sorted(self._task.checks, key=lambda row: row.length)
@@ -102,8 +115,9 @@ class Watch(TrainerCallback):
         pad_id = int(self._tokenizer.pad_token_id)
         for start in range(0, len(rows), BATCH):
             chunk: list[Any] = list(rows[start : start + BATCH])
+            batch = on_device(pad(chunk, pad_id=pad_id), model)
             with torch.no_grad():
-                logps = answer_logps(model, pad(chunk, pad_id=pad_id)).logps
+                logps = answer_logps(model, batch).logps
             total -= float(logps.sum())
             count += len(logps)
         return total / count
