@@ -64,9 +64,26 @@ class Link:
     async def call(self, seconds: float = CALL_SECONDS) -> AsyncGenerator[None]:
         """Bound a call in time and turn redis-py's errors into the ports'.
 
+        A cancellation always ends it: where redis-py meets one while a connection breaks,
+        it may raise its own error instead, and a loop that goes on after errors would
+        then outlive the shutdown that has cancelled it.
+
         Raises:
             Unavailable, Corrupt, StoreError: as in `routing.store`.
         """
+        asked_before = _asked_to_end()
+        try:
+            async with self._bounded(seconds):
+                yield
+        except StoreError:
+            if _asked_to_end() > asked_before:
+                raise asyncio.CancelledError from None
+            raise
+        if _asked_to_end() > asked_before:
+            raise asyncio.CancelledError
+
+    @asynccontextmanager
+    async def _bounded(self, seconds: float) -> AsyncGenerator[None]:
         if self._closed:
             raise StoreError("the redis store was closed: open it again")
         try:
@@ -86,6 +103,12 @@ class Link:
             ) from error
         except foreign.RedisError as error:
             raise _refused(error) from error
+
+
+def _asked_to_end() -> int:
+    """How often the running task was cancelled."""
+    task = asyncio.current_task()
+    return task.cancelling() if task else 0
 
 
 def _refused(error: foreign.RedisError) -> StoreError:
