@@ -54,7 +54,9 @@ class Watch(TrainerCallback):
     def on_step_end(self, args: Any, state: Any, control: Any, **kw: Any) -> None:
         """Look, where one is due."""
         step = state.global_step
-        if step % self._every and step != self._steps:
+        # The last step is looked at unless it is near to a look that was.
+        last = step == self._steps and 2 * (step % self._every) > self._every
+        if step % self._every and not last:
             return
         if not self._task.checks and self._task.look is None:
             return
