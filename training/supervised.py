@@ -15,7 +15,6 @@ from training.objectives import sft_loss
 from training.task import Task
 
 TRAIN = "train.jsonl"
-VAL = "val.jsonl"
 
 
 def task(config: RunConfig, tokenizer: Any, data_dir: Path | None) -> Task:
