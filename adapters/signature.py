@@ -34,6 +34,7 @@ def sign(directory: Path, private_key: Path, name: str) -> None:
         config.use_elliptic_key_signer(private_key=private_key)  # pyright: ignore[reportUnknownMemberType] -- its PathLike has no parameter
     except OSError:
         raise
+    # Whatever reads the PEM raises its own: a key that cannot sign is the one cause.
     except Exception as error:
         raise KeyUnfit(private_key.name, str(error)) from error
     with tempfile.TemporaryDirectory() as scratch:

@@ -6,6 +6,8 @@ from typing import Final
 
 import msgspec
 
+from training.frame import framed
+
 WIDTH: Final = 860
 HEIGHT: Final = 210
 LEFT: Final = 56
@@ -67,16 +69,9 @@ def svg(log: Sequence[Mapping[str, float]], title: str) -> str:
         for panel, found in drawn
         for name, points in found.items()
     )
-    box = f'viewBox="0 0 {WIDTH} {height}" role="img" aria-label="{escape(said)}"'
-    return "\n".join(
-        [
-            f'<svg xmlns="http://www.w3.org/2000/svg" {box}>',
-            f"<style>{STYLE}</style>",
-            f'<text class="t" x="12" y="30">{escape(title)}</text>',
-            *(parts or ['<text class="n" x="12" y="70">nothing was logged</text>']),
-            "</svg>",
-            "",
-        ]
+    nothing = ['<text class="n" x="12" y="70">nothing was logged</text>']
+    return framed(
+        parts or nothing, size=(WIDTH, height), title=title, said=said, style=STYLE
     )
 
 

@@ -5,6 +5,7 @@ from html import escape
 from typing import Final
 
 from training.curate.funnel import Step
+from training.frame import framed
 
 WIDTH: Final = 860
 LEFT: Final = 190
@@ -29,17 +30,7 @@ def svg(steps: Sequence[Step], title: str) -> str:
     height = TOP + ROW * len(steps) + 12
     first, last = (steps[0].came, steps[-1].left) if steps else (0, 0)
     said = f"{title}: {first} examples came, {last} are left after the last step"
-    box = f'viewBox="0 0 {WIDTH} {height}" role="img" aria-label="{escape(said)}"'
-    return "\n".join(
-        [
-            f'<svg xmlns="http://www.w3.org/2000/svg" {box}>',
-            f"<style>{STYLE}</style>",
-            f'<text class="t" x="12" y="30">{escape(title)}</text>',
-            *rows,
-            "</svg>",
-            "",
-        ]
-    )
+    return framed(rows, size=(WIDTH, height), title=title, said=said, style=STYLE)
 
 
 def _row(step: Step, top: int, most: int) -> str:
