@@ -3,12 +3,14 @@
 import hashlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final, Literal, TypeVar
 
 import msgspec
 
 from structured.prompt import AssistInput
 from training.errors import DataError
+
+_Any = TypeVar("_Any")
 
 Intent = Literal["summarise", "extract", "classify", "refuse", "uncertain"]
 Split = Literal["train", "val", "test"]
@@ -83,7 +85,7 @@ def load(path: Path) -> tuple[Example, ...]:
     return tuple(examples)
 
 
-def spread(found: Sequence[Example], count: int) -> tuple[Example, ...]:
+def spread(found: Sequence[_Any], count: int) -> tuple[_Any, ...]:
     """So many of them, evenly over all, in their order; all where there are fewer."""
     if len(found) <= count:
         return tuple(found)
