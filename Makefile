@@ -7,6 +7,7 @@
 #   make bench     the gateway's overhead, beside a direct call and nginx
 #   make bench-structured   what repair makes of broken texts, beside json_repair
 #   make nightly   the five invariants of repair, 100,000 examples each; some hours
+#   make lab       from raw examples to an adapter that a canary promoted; an hour and a half
 #   make results   the suite of evals, into docs/results.md, from the running stack
 #   make clean     stops the stack and removes what it has made; distclean: environments too
 #
@@ -133,6 +134,11 @@ results: .venv
 	.venv/bin/python -m evals suite --scale $(SCALE) --concurrency 16 --results docs/results.md; \
 		code=$$?; [ $$code = 0 ] || [ $$code = 1 ] || [ $$code = 3 ]
 	.venv/bin/python -m bench record
+
+# The stack stays up after it, with the lab's adapters on it.
+.PHONY: lab
+lab: up .venv-trainer $(base)
+	.venv/bin/python -m lab
 
 .PHONY: clean
 clean: down

@@ -64,7 +64,7 @@ CORES_NEEDED: Final = 2
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Parse and run; the exit code."""
-    options = _parser().parse_args(arguments)
+    options = parser().parse_args(arguments)
     # An ordinary SIGTERM would leave the children to the kernel's mercy.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
@@ -81,7 +81,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return INTERRUPTED
 
 
-def _parser() -> argparse.ArgumentParser:
+def parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     add = parser.add_argument
     add(
@@ -100,6 +100,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     add("--engine", default="http://127.0.0.1:8000", help="vLLM of modes [%(default)s]")
     add("--questions", type=int, default=100, help="of modes [%(default)s]")
+    add("--candidate", default=canary.CANDIDATE, help="of canary [%(default)s]")
+    add("--out", type=Path, default=canary.OUT, help="of canary [%(default)s]")
     add("--cycles", type=int, default=500, help="of cycles [%(default)s]")
     add("--restarts", type=int, default=5, help="[%(default)s]")
     add("--seed", type=int, default=2026, help="of structured and gates [%(default)s]")
@@ -171,7 +173,9 @@ _RUNS: Final[Mapping[str, Callable[[argparse.Namespace], int]]] = {
     "operations": _operations,
     "restarts": _restarts,
     "swap": _swap,
-    "canary": lambda _: canary.main(access(os.environ)),
+    "canary": lambda options: canary.main(
+        access(os.environ), canary.canary(options.candidate, options.out)
+    ),
     "record": lambda _: record.main(),
     "cycles": lambda options: cycles.main(options.cycles),
     "flips": lambda _: flips.main(),

@@ -1,7 +1,8 @@
 """A rollout on a running stack: `python -m bench canary`; docs/canary.md.
 
 Clients ask generated questions, a conversation each, until the rollout that this starts
-has ended by itself. What happened is told from the gateway's own records.
+has ended by itself. What happened is told from the gateway's own records, which are kept
+as JSON beside a report that is not the documentation's.
 """
 
 import asyncio
@@ -30,13 +31,12 @@ TOKENS: Final = 96
 WITHIN: Final = 2_400.0
 LOOK_SECONDS: Final = 5.0
 ENDED: Final = ("promoted", "rolled_back")
-ADAPTER: Final = "acme-behav-lora@v1"
+CANDIDATE: Final = "lora=acme-behav-lora@v1"
 OVERRIDE: Final = (
     "a bench of the controller: by the evals the shipped adapter may not ship"
 )
 
 PLAN: Final[dict[str, Any]] = {
-    "candidate": {"generator": "lora", "model": ADAPTER},
     "tenants": ["acme"],
     "surfaces": ["assist"],
     "steps": [
@@ -63,16 +63,48 @@ takes a multiple of the base's, and a base that is never valid gives no control 
 tokens. By its evals the adapter cites exactly what it should in 59 % of the cases."""
 
 
-def main(access: Access) -> int:
-    """Run it, write `OUT`, print it; 1 unless the candidate was promoted."""
-    text, promoted = asyncio.run(_run(access))
-    OUT.write_text(text)
-    record.main()
+class Canary(msgspec.Struct, frozen=True):
+    """Which rollout, and where its report goes."""
+
+    generator: str
+    model: str
+    """The candidate: a generator and an adapter's ref."""
+    out: Path = OUT
+    """Markdown; its JSON gets the same name."""
+
+
+class Seen(msgspec.Struct, frozen=True):
+    """A rollout that has ended, as the gateway tells it."""
+
+    seconds: float
+    rollout: dict[str, Any]
+    records: list[dict[str, Any]]
+    """Looks, the oldest first."""
+
+
+def canary(candidate: str, out: Path) -> Canary:
+    """Read `GENERATOR=REF`. Raises BenchError, which says what is right."""
+    generator, found, model = candidate.partition("=")
+    if not (found and generator and model):
+        raise BenchError(f"--candidate {candidate}: {CANDIDATE} is right")
+    return Canary(generator, model, out)
+
+
+def main(access: Access, wanted: Canary) -> int:
+    """Run it, write its report, print it; 1 unless the candidate was promoted."""
+    seen = asyncio.run(_run(access, wanted))
+    text = _report(wanted, seen)
+    wanted.out.parent.mkdir(parents=True, exist_ok=True)
+    wanted.out.write_text(text)
+    if wanted.out == OUT:
+        record.main()
+    else:
+        wanted.out.with_suffix(".json").write_bytes(msgspec.json.encode(seen))
     sys.stdout.write(text)
-    return 0 if promoted else 1
+    return 0 if seen.rollout["phase"] == "promoted" else 1
 
 
-async def _run(access: Access) -> tuple[str, bool]:
+async def _run(access: Access, wanted: Canary) -> Seen:
     questions = _questions()
     admin = httpx.AsyncClient(
         base_url=f"{access.admin_url}/admin/v1/",
@@ -86,8 +118,9 @@ async def _run(access: Access) -> tuple[str, bool]:
         limits=httpx.Limits(max_connections=None),
     )
     async with admin, data:
+        candidate = {"generator": wanted.generator, "model": wanted.model}
         body = {
-            "plan": PLAN,
+            "plan": {"candidate": candidate, **PLAN},
             "override": OVERRIDE,
             "why": "python -m bench canary",
         }
@@ -107,7 +140,7 @@ async def _run(access: Access) -> tuple[str, bool]:
         records = await admin.get(f"rollouts/{id_}/records", params={"limit": 1_000})
     took = time.monotonic() - began
     looks: list[dict[str, Any]] = records.json()["records"][::-1]
-    return _report(found, looks, took), found["phase"] == "promoted"
+    return Seen(took, found, looks)
 
 
 def _questions() -> Iterator[tuple[str, Any]]:
@@ -156,7 +189,8 @@ async def _ended(admin: httpx.AsyncClient, id_: str, began: float) -> dict[str, 
     raise BenchError(f"{id_} has not ended within {WITHIN:.0f} s")
 
 
-def _report(found: dict[str, Any], looks: list[dict[str, Any]], seconds: float) -> str:
+def _report(wanted: Canary, seen: Seen) -> str:
+    found, looks = seen.rollout, seen.records
     today = datetime.now(UTC).date()  # noqa: TID251 -- a report's date
     begun = found["begun"]
     rows = [
@@ -177,9 +211,9 @@ def _report(found: dict[str, Any], looks: list[dict[str, Any]], seconds: float) 
             "",
             (
                 f"Made on {today} by `python -m bench canary` against `make up`: base →"
-                f" {ADAPTER} for the tenant acme, {CLIENTS} clients with a conversation"
+                f" {wanted.model} for the tenant acme, {CLIENTS} clients with a conversation"
                 f" a question, vLLM on 2 cores. Nobody touched it: {found['phase']} after"
-                f" {seconds:.0f} s ({found['ended']})."
+                f" {seen.seconds:.0f} s ({found['ended']})."
             ),
             "",
             "| after | event | then | units at the step: candidate, control |",

@@ -30,7 +30,7 @@ Run = Callable[[argparse.Namespace, Console], int]
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Parse and run a command; the exit code."""
-    options = _parser().parse_args(arguments)
+    options = parser().parse_args(arguments)
     run: Run = options.run
     console = Console(stderr=True)
     try:
@@ -46,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return INTERRUPTED
 
 
-def _parser() -> argparse.ArgumentParser:
+def parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m evals",
         description="Measure the generators of a running gateway, and judge whether their"

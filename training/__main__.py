@@ -24,7 +24,7 @@ INTERRUPTED: Final = 128 + signal.SIGINT
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; 0 done, 1 failed (the sentence is on stderr), 2 bad usage."""
-    options = _parser().parse_args(argv)
+    options = parser().parse_args(argv)
     signal.signal(signal.SIGTERM, _leave)
     run: Callable[[argparse.Namespace], None] = options.run
     try:
@@ -42,7 +42,7 @@ def _leave(number: int, frame: FrameType | None) -> NoReturn:
     raise SystemExit(TERMINATED)
 
 
-def _parser() -> argparse.ArgumentParser:
+def parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m training", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 

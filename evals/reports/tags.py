@@ -18,7 +18,7 @@ KEPT: Final = frozenset("\n\t\u200c\u200d")
 HIDDEN: Final = frozenset(("Cc", "Cf", "Cs", "Co", "Zl", "Zp"))
 """Categories of characters that show nothing by themselves."""
 
-VOID: Final = frozenset(("meta", "br", "col"))
+VOID: Final = frozenset(("meta", "br", "col", "img"))
 
 
 class Html(str):
