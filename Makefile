@@ -35,7 +35,7 @@ gateway_sources := locks/gateway.txt locks/dev.txt pyproject.toml
 gateway_stamp := .venv/.installed-$(call digest,$(gateway_sources))
 engine_stamp := .venv-engine/.installed-$(call digest,locks/engine.txt)
 trainer_stamp := .venv-trainer/.installed-$(call digest,locks/trainer.txt)
-inspect_stamp := .venv-inspect/.installed-$(call digest,locks/inspect.txt)
+readers_stamp := .venv-readers/.installed-$(call digest,locks/readers.txt)
 
 # $(1) directory, $(2) what it is for and how long it takes
 define create
@@ -60,11 +60,11 @@ endef
 help:
 	@sed -n 's/^#   //p' Makefile
 
-.PHONY: .venv .venv-engine .venv-trainer .venv-inspect
+.PHONY: .venv .venv-engine .venv-trainer .venv-readers
 .venv: $(gateway_stamp)
 .venv-engine: $(engine_stamp)
 .venv-trainer: $(trainer_stamp)
-.venv-inspect: $(inspect_stamp)
+.venv-readers: $(readers_stamp)
 
 $(gateway_stamp):
 	$(call create,.venv,the gateway and its tools; 60 packages and about a minute the first time)
@@ -84,10 +84,10 @@ $(trainer_stamp): | locks/trainer.txt
 	$(call pip,.venv-trainer) -r locks/trainer.txt
 	$(call finish,.venv-trainer)
 
-$(inspect_stamp): | locks/inspect.txt
-	$(call create,.venv-inspect,the reader of inspect's logs for a test; 330 MB and about a minute the first time)
-	$(call pip,.venv-inspect) -r locks/inspect.txt
-	$(call finish,.venv-inspect)
+$(readers_stamp): | locks/readers.txt
+	$(call create,.venv-readers,readers of inspect's logs and of Croissant, for tests; 580 MB and about a minute the first time)
+	$(call pip,.venv-readers) -r locks/readers.txt
+	$(call finish,.venv-readers)
 
 # The base model; `wastegate up` prepares it as well, with the ref of wastegate.toml.
 base := var/models/smollm2-135m-instruct@1.0/base.json
@@ -112,7 +112,7 @@ check: .venv
 # The trainer's tests run where torch and peft are; its environment has none of the
 # plug-ins that pyproject.toml configures, hence the empty configuration.
 .PHONY: test
-test: .venv .venv-engine .venv-trainer .venv-inspect $(base)
+test: .venv .venv-engine .venv-trainer .venv-readers $(base)
 	.venv/bin/python -m pytest --ignore=tests/unit/training
 	.venv-trainer/bin/python -m pytest -c /dev/null --rootdir=. --confcutdir=tests/unit/training -p no:cacheprovider -ra -W error --import-mode=importlib tests/unit/training
 
@@ -146,4 +146,4 @@ clean: down
 
 .PHONY: distclean
 distclean: clean
-	rm -rf .venv .venv-engine .venv-trainer .venv-inspect wastegate.egg-info
+	rm -rf .venv .venv-engine .venv-trainer .venv-readers wastegate.egg-info

@@ -107,7 +107,7 @@ def _example_commands(commands: Any) -> None:
 
     made = commands.add_parser("raw", help="generate raw examples and pairs")
     made.add_argument("--out", type=Path, required=True, help="directory")
-    made.add_argument("--count", type=int, help="default: 2600")
+    made.add_argument("--count", type=int, help="default: 5200")
     made.add_argument("--seed", type=int)
     made.set_defaults(run=_raw)
 

@@ -12,7 +12,7 @@ from evals.reports.inspect_log import logs
 from tests.stack import ROOT
 from tests.unit.evals.suite_results import HOSTILE, example
 
-BIN: Final = ROOT / ".venv-inspect" / "bin"
+BIN: Final = ROOT / ".venv-readers" / "bin"
 READ: Final = """
 import json, sys
 from inspect_ai.log import list_eval_logs, read_eval_log
@@ -34,8 +34,8 @@ def directory(tmp_path: Path) -> Path:
     """Logs of a run whose texts are hostile."""
     if not (BIN / "python").exists():
         pytest.fail(
-            ".venv-inspect is missing: it has inspect's reader, without which nothing"
-            " shows that the logs open. Run `make .venv-inspect`",
+            ".venv-readers is missing: it has inspect's reader, without which nothing"
+            " shows that the logs open. Run `make .venv-readers`",
             pytrace=False,
         )
     for name, content in logs(example(hostile=HOSTILE)).items():

@@ -20,7 +20,7 @@ from training.errors import DataError
 from training.examples import INTENTS, Intent, Split
 
 DEFAULT_SEED: Final = 20_262
-DEFAULT_COUNT: Final = 2600
+DEFAULT_COUNT: Final = 5200
 
 PERIODS: Final[dict[Split, tuple[dt.date, dt.date]]] = {
     "train": (dt.date(2026, 1, 5), dt.date(2026, 8, 31)),

@@ -56,7 +56,7 @@ def _bait(draw: Draw, family: Family, product: Product, who: str) -> list[Stated
         return [Stated(order, order)]
     if not family.baits or not draw.chance(_BAITED):
         return []
-    text = draw.value(draw.deal(f"bait {family.name}", family.baits))
+    text = draw.value(draw.deal(f"bait {family.name} {family.answer}", family.baits))
     text = filled(text, product).replace("{who}", who)
     return [Stated(text, text)]
 

@@ -24,6 +24,7 @@ CONTEXT: Final[dict[str, Any]] = {
     "data": {"@id": "cr:data", "@type": "@json"},
     "dataType": {"@id": "cr:dataType", "@type": "@vocab"},
     "dct": "http://purl.org/dc/terms/",
+    "equivalentProperty": "cr:equivalentProperty",
     "examples": {"@id": "cr:examples", "@type": "@json"},
     "extract": "cr:extract",
     "field": "cr:field",
@@ -43,26 +44,29 @@ CONTEXT: Final[dict[str, Any]] = {
     "regex": "cr:regex",
     "repeated": "cr:repeated",
     "replace": "cr:replace",
+    "samplingRate": "cr:samplingRate",
     "sc": "https://schema.org/",
     "separator": "cr:separator",
     "source": "cr:source",
     "subField": "cr:subField",
     "transform": "cr:transform",
 }
-"""As the specification has it."""
+"""As the specification has it, and mlcroissant asks for."""
 
 FIELDS: Final = (
-    ("id", "$.id", "unique; says nothing"),
-    ("intent", "$.intent", "summarise, extract, classify, refuse or uncertain"),
-    ("user", "$.input.user", "the request"),
-    ("status", "$.output.status", "ok, uncertain or refused"),
-    ("answer", "$.output.answer", "what the assistant should say"),
-    ("source", "$.source", "where the example is from"),
-    ("license", "$.license", "SPDX expression"),
-    ("consent", "$.consent", "on what ground it may be used"),
-    ("region", "$.region", "where its subjects and its storage are"),
-    ("date", "$.date", "when it came about"),
+    ("id", "id", "", "unique; says nothing"),
+    ("intent", "intent", "", "summarise, extract, classify, refuse or uncertain"),
+    ("user", "input", "$.user", "the request"),
+    ("status", "output", "$.status", "ok, uncertain or refused"),
+    ("answer", "output", "$.answer", "what the assistant should say"),
+    ("source", "source", "", "where the example is from"),
+    ("license", "license", "", "SPDX expression"),
+    ("consent", "consent", "", "on what ground it may be used"),
+    ("region", "region", "", "where its subjects and its storage are"),
+    ("date", "date", "", "when it came about"),
 )
+"""Name, member of the line's object, path within that, and what it is. mlcroissant takes
+the members of lines of JSON for columns."""
 
 
 def card(
@@ -87,13 +91,14 @@ def card(
             " passages, cite them, say `uncertain` without them, refuse what is not"
             " allowed."
         ),
+        "citeAs": f"{name}, curated by `python -m training curate`, {made.isoformat()}",
         "license": sorted({one.license for one in every}),
         "url": f"urn:sha256:{_digest(b''.join(files.values()))}",
         "version": "1.0.0",
         "datePublished": made.isoformat(),
         "isLiveDataset": False,
         "rai:personalSensitiveInformation": _personal(curated),
-        "rai:dataCollection": _counted(one.source for one in every),
+        "rai:dataCollection": "; ".join(_counted(one.source for one in every)),
         "rai:dataPreprocessingProtocol": [
             f"{step.name}: {step.left} of {step.came}"
             + (f", {step.changed} changed" if step.changed else "")
@@ -128,13 +133,14 @@ def _record_set(split: Split) -> dict[str, Any]:
                 "@id": f"{split}/{name}",
                 "name": f"{split}/{name}",
                 "description": what,
-                "dataType": "sc:Text",
+                "dataType": "sc:Date" if name == "date" else "sc:Text",
                 "source": {
                     "fileObject": {"@id": f"{split}.jsonl"},
-                    "extract": {"jsonPath": path},
+                    "extract": {"column": column},
+                    **({"transform": {"jsonPath": path}} if path else {}),
                 },
             }
-            for name, path, what in FIELDS
+            for name, column, path, what in FIELDS
         ],
     }
 

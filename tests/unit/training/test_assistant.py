@@ -54,7 +54,7 @@ def test_every_example_is_one_that_curation_takes(records: tuple[Record, ...]) -
 
 
 def test_intents_are_balanced(records: tuple[Record, ...]) -> None:
-    assert set(Counter(record.intent for record in records).values()) == {520}
+    assert set(Counter(record.intent for record in records).values()) == {1040}
 
 
 def test_two_thirds_are_english_and_each_language_has_each_intent(
@@ -212,7 +212,10 @@ def test_properties_paragraphs_and_most_requests_of_training_are_used(
         for paragraph in words.paragraphs:
             assert paragraph.text in text
         said = sum(begun(r) in text for f in words.families for r in f.requests)
-        assert said > 0.6 * sum(len(f.requests) for f in words.families), language
+        # Requests are dealt like cards: none comes again before all have come.
+        there = sum(len(family.requests) for family in words.families)
+        refused = sum(e.intent == "refuse" for e in learnt if e.language == language)
+        assert said > 0.9 * min(there, refused), language
 
 
 def begun(text: str) -> str:
@@ -233,7 +236,7 @@ def test_curation_leaves_enough_for_training_and_usable_splits(
     assert sizes["test"] >= 180
     intents = Counter(record.intent for record in curated.splits["train"])
     assert min(intents.values()) >= 300
-    assert max(intents.values()) <= 400
+    assert max(intents.values()) <= 800
 
 
 def test_few_are_lost_as_near_duplicates(curated: Curated) -> None:
