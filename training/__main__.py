@@ -8,6 +8,7 @@ import argparse
 import signal
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
@@ -189,13 +190,14 @@ def _pii(_: argparse.Namespace) -> None:
 
 
 def _run(options: argparse.Namespace) -> None:
-    from training import config, processes, run  # noqa: PLC0415 - only what the command needs
+    from training import checkpoints, config, processes, run  # noqa: PLC0415 - only what the command needs
 
     places = run.Places(
         options.base, options.out, options.data, options.start, options.reward
     )
     loaded = config.load(options.config, method=options.method)
-    done = run.run(loaded, places, fresh=options.fresh)
+    with checkpoints.alone(options.out) if processes.is_main() else nullcontext():
+        done = run.run(loaded, places, fresh=options.fresh)
     processes.say(f"{options.out}: {done.steps} steps in {done.seconds:.0f} s")
 
 

@@ -79,8 +79,9 @@ def stage(out: Path) -> Stage | None:
 def alone(out: Path) -> Generator[None]:
     """Keep every other process that asks off the work on `out`.
 
-    A worker that Redis has lost sight of may still train while its job is given to
-    another one: two that write the same checkpoints would ruin both.
+    A command may be given twice, and a worker that Redis has lost sight of may still
+    train while its job is given to another one: two that write the same checkpoints would
+    ruin both.
 
     Raises:
         CheckpointError: somebody is at it.
@@ -125,9 +126,9 @@ class Work:
         Raises:
             CheckpointError: it is another run's.
         """
-        if fresh:
-            shutil.rmtree(self.path, ignore_errors=True)
         self.path.mkdir(parents=True, exist_ok=True)
+        if fresh:
+            self._clear()  # the directory itself stays: whoever is at it holds a lock on it
         mark = self.path / WORK
         if not mark.is_file():
             self._clear()

@@ -180,6 +180,12 @@ def _first_token(model: Any, tokenizer: Any, text: str) -> Said:
     return Said(ranked[0].token, ranked[0].logprob, tuple(ranked))
 
 
+def _parent(config: RunConfig) -> str | None:
+    """The ref that a run went on from; a stage's name is none, and is told as a stage."""
+    named = config.preference.parent if config.preference else config.start
+    return named if named is not None and "@" in named else None
+
+
 def _facts(
     run: record.Run,
     looked: quickcheck.Report,
@@ -190,7 +196,7 @@ def _facts(
 ) -> Run:
     config = run.config
     stages = (*run.earlier, run)
-    parent = config.preference.parent if config.preference else None
+    parent = _parent(config)
     return Run(
         ref=AdapterRef(config.ref),
         base=BaseModel(BaseRef(config.base), run.base_digest, source),

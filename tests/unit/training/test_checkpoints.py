@@ -3,7 +3,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from training.checkpoints import Owner, Whole, Work
+from training.__main__ import main
+from training.checkpoints import Owner, Whole, Work, alone
 from training.errors import CheckpointError
 
 OWNER = Owner(config="c", data="d", base="b")
@@ -75,3 +76,35 @@ def test_only_the_best_look_is_kept(tmp_path: Path) -> None:
     assert [path.name for path in work.path.glob("kept-*")] == ["kept-20"]
     work.done()
     assert not work.path.exists()
+
+
+def test_two_at_once_do_not_write_the_same_work(tmp_path: Path) -> None:
+    out = tmp_path / "adapter"
+    with (
+        alone(out),
+        pytest.raises(CheckpointError, match="another process trains"),
+        alone(out),
+    ):
+        pytest.fail("both went in")
+    with alone(out):
+        pass
+    assert not list(tmp_path.iterdir())
+
+
+def test_work_that_is_thrown_away_still_keeps_others_off(tmp_path: Path) -> None:
+    out = tmp_path / "adapter"
+    with alone(out):
+        opened(tmp_path)
+        Work(out, OWNER).open(fresh=True)
+        with pytest.raises(CheckpointError, match="another process trains"), alone(out):
+            pytest.fail("both went in")
+
+
+def test_a_second_command_for_the_same_run_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "adapter"
+    words = ["run", "lab/sft.toml", "--base", str(tmp_path), "--out", str(out)]
+    with alone(out):
+        assert main(words) == 1
+    assert "another process trains" in capsys.readouterr().err

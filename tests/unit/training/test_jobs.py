@@ -22,8 +22,8 @@ from rq.serializers import JSONSerializer
 from tests.contract.store.redis_server import RedisServer, wait_until
 from training import jobs, record, seen
 from training.__main__ import main
-from training.checkpoints import Stage, alone, stage, work_path
-from training.errors import CheckpointError, ConfigError, JobError
+from training.checkpoints import Stage, stage, work_path
+from training.errors import ConfigError, JobError
 from training.jobs import Job
 from training.redis_queue import QUEUE, key_of, name_of, shown
 from training.run import Places
@@ -334,19 +334,6 @@ def test_what_is_there_is_not_made_again_and_not_replaced(whole: Path) -> None:
         perform(3)
     assert (whole / WEIGHTS).is_file()
     assert not work_path(whole).exists()
-
-
-def test_two_at_once_do_not_write_the_same_work(tmp_path: Path) -> None:
-    out = tmp_path / "acme-behav-lora@v2"
-    with (
-        alone(out),
-        pytest.raises(CheckpointError, match="another process trains"),
-        alone(out),
-    ):
-        pytest.fail("both went in")
-    with alone(out):
-        pass
-    assert not list(tmp_path.iterdir())
 
 
 def test_without_redis_the_sentence_says_where_and_what_to_do_and_no_password(

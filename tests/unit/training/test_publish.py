@@ -1,9 +1,11 @@
 """What ships with an adapter: facts, card for the Hub, ML-BOM, signature."""
 
 import json
+import shutil
 from datetime import UTC, datetime
 from pathlib import Path
 
+import msgspec
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -27,8 +29,7 @@ REF = "acme-behav-lora@v9"
 
 
 def small() -> RunConfig:
-    from msgspec.structs import replace  # noqa: PLC0415 - beside its only use
-
+    replace = msgspec.structs.replace
     loaded = load_config(ROOT / "training" / "configs" / "sft.toml", method="sft")
     optim = replace(loaded.optim, batch_size=2, epochs=1)
     data = Data(seed=1, train=2, val=0)
@@ -192,3 +193,19 @@ def test_the_hub_s_own_library_reads_a_card_with_all_facts(
     assert data.language == ["en"]
     assert data.eval_results
     assert data.eval_results[0].metric_value == 0.975
+
+
+@pytest.mark.parametrize(
+    ("start", "parent"), [("acme-behav-lora@v8", "acme-behav-lora@v8"), ("sft", None)]
+)
+def test_what_goes_on_from_an_adapter_names_it_as_its_parent(
+    start: str, parent: str | None, tiny_base: Path, trained: Path, report: Path
+) -> None:
+    begun = shutil.copytree(trained, report.parent / "begun")
+    made = record.read_run(begun)
+    config = msgspec.structs.replace(made.config, lora=None, start=start)
+    changed = msgspec.structs.replace(made, config=config)
+    (begun / record.RUN_RECORD).write_bytes(msgspec.json.encode(changed))
+    out = published(begun, report, tiny_base, facts.load(None))
+    found = load(out).parent
+    assert (str(found) if found else None) == parent
