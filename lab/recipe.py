@@ -17,6 +17,10 @@ HOME: Final = Path("var/lab")
 
 LORA: Final = "acme-lab-lora@v1"
 PREF: Final = "acme-lab-pref@v1"
+DATA: Final = "Data"
+TUNED: Final = "A supervised adapter"
+PREFERRED: Final = "A preferred adapter"
+RELEASE: Final = "The release"
 SCALE: Final = 0.2
 """Of the suite: about 480 samples to each; the base's take 12 of the 20 minutes."""
 JUDGED: Final = (0, 1, 3)
@@ -27,6 +31,8 @@ class Step(msgspec.Struct, frozen=True):
     """One step."""
 
     name: str
+    part: str
+    """What it is a part of, for the story."""
     title: str
     why: str
     """A sentence for the story; `…` stands for code."""
@@ -51,6 +57,7 @@ def release(home: Path, candidate: str) -> tuple[Step, ...]:
     return (
         Step(
             "canary",
+            RELEASE,
             "Pre-flight, staging, canary, ramp",
             "Sixteen clients ask, and the gateway moves the tenant by evidence alone:"
             " harm rolls back, proof of good promotes. Evals that fail stop a rollout"
@@ -66,14 +73,16 @@ def _data(home: Path) -> tuple[Step, ...]:
     return (
         Step(
             "raw",
+            DATA,
             "Raw examples",
-            "2,600 examples and 500 preference pairs, drawn from words: behaviour and"
+            "5,200 examples and 500 preference pairs, drawn from words: behaviour and"
             " no facts, so no answer can be known without its passages.",
             f"{TRAIN} raw --out {home}/raw",
             makes=(home / "raw/raw.jsonl", home / "raw/pairs.jsonl"),
         ),
         Step(
             "curate",
+            DATA,
             "Curation",
             "Licence and consent, personal data, near-duplicates within and across"
             " splits, a hold-out by date, as many of each intent.",
@@ -84,6 +93,7 @@ def _data(home: Path) -> tuple[Step, ...]:
         ),
         Step(
             "leakage",
+            DATA,
             "Leakage",
             "The evals' samples beside the training data: what was seen in training"
             " proves nothing.",
@@ -97,18 +107,19 @@ def _sft(home: Path) -> tuple[Step, ...]:
     return (
         Step(
             "sft",
+            TUNED,
             "Supervised tuning",
-            "A LoRA of rank 16 on half of the examples, once. Looks at loss and answers"
+            "A LoRA of rank 16 on a quarter of the examples, once. Looks at loss and answers"
             " choose the weights that are kept.",
             f"{TRAIN} run lab/sft.toml --base {BASE} --data {home}/data"
             f" --out {home}/sft",
             makes=(home / "sft/run.json",),
             pictures=(home / "sft/curves.svg",),
         ),
-        *_published(home, "sft", LORA),
-        *_mounted(home, "lora", LORA),
-        _judged(home, "evals-sft", "base lora"),
-        _verdict(home, LORA),
+        *_published(home, TUNED, "sft", LORA),
+        *_mounted(home, TUNED, "lora", LORA),
+        _judged(home, TUNED, "evals-sft", "base lora"),
+        _verdict(home, TUNED, LORA),
     )
 
 
@@ -116,6 +127,7 @@ def _pref(home: Path) -> tuple[Step, ...]:
     return (
         Step(
             "own",
+            PREFERRED,
             "Its own mistakes",
             "The adapter is asked several times; rules rank its answers, and the worst"
             " stands against the best, or against what is right.",
@@ -126,6 +138,7 @@ def _pref(home: Path) -> tuple[Step, ...]:
         ),
         Step(
             "pairs",
+            PREFERRED,
             "Preference pairs",
             "Failures that were made up beside those that were seen, in one file that"
             " the run names by its digest.",
@@ -135,6 +148,7 @@ def _pref(home: Path) -> tuple[Step, ...]:
         ),
         Step(
             "pref",
+            PREFERRED,
             "Preference tuning",
             "DPO from the supervised adapter, which is the reference too; a share of"
             " the supervised loss keeps the format.",
@@ -143,18 +157,19 @@ def _pref(home: Path) -> tuple[Step, ...]:
             makes=(home / "pref/run.json",),
             pictures=(home / "pref/curves.svg",),
         ),
-        *_published(home, "pref", PREF),
-        *_mounted(home, "lora_pref", PREF),
-        _judged(home, "evals", "base lora lora_pref"),
-        _verdict(home, PREF),
+        *_published(home, PREFERRED, "pref", PREF),
+        *_mounted(home, PREFERRED, "lora_pref", PREF),
+        _judged(home, PREFERRED, "evals", "base lora lora_pref"),
+        _verdict(home, PREFERRED, PREF),
     )
 
 
-def _published(home: Path, run: str, ref: str) -> tuple[Step, ...]:
+def _published(home: Path, part: str, run: str, ref: str) -> tuple[Step, ...]:
     report, out = home / f"{run}-check.json", home / "adapters" / ref
     return (
         Step(
             f"check-{run}",
+            part,
             "Held-out examples",
             "Worded as no training example is, asked greedily, judged strictly.",
             f"{TRAIN} check --base {BASE} --adapter {home}/{run}"
@@ -163,6 +178,7 @@ def _published(home: Path, run: str, ref: str) -> tuple[Step, ...]:
         ),
         Step(
             f"publish-{run}",
+            part,
             "Model card, bill of materials, seal",
             "What it is, where its data is from, what was measured with which bounds,"
             " what it cost; bound to its bytes.",
@@ -173,22 +189,25 @@ def _published(home: Path, run: str, ref: str) -> tuple[Step, ...]:
     )
 
 
-def _mounted(home: Path, generator: str, ref: str) -> tuple[Step, ...]:
+def _mounted(home: Path, part: str, generator: str, ref: str) -> tuple[Step, ...]:
     return (
         Step(
             f"add-{generator}",
+            part,
             "Registered",
             "A ref stays bound to its bytes for ever.",
             f"{WASTEGATE} adapter add {home}/adapters/{ref}",
         ),
         Step(
             f"mount-{generator}",
+            part,
             "Mounted",
             "Loaded on every replica, and proved by what it answers.",
             f"{WASTEGATE} adapter mount {ref} --why lab",
         ),
         Step(
             f"bind-{generator}",
+            part,
             "Bound to the flag",
             f"`GENERATOR={generator}` means this adapter from now on.",
             f"{WASTEGATE} adapter bind {generator}={ref} --why lab",
@@ -196,10 +215,11 @@ def _mounted(home: Path, generator: str, ref: str) -> tuple[Step, ...]:
     )
 
 
-def _judged(home: Path, name: str, generators: str) -> Step:
+def _judged(home: Path, part: str, name: str, generators: str) -> Step:
     out = home / f"{name}.md"
     return Step(
         name,
+        part,
         "Evals",
         f"The suite at {SCALE:g} of its size, free decoding, every gate with its bound;"
         " verdicts are filed with the gateway.",
@@ -210,10 +230,11 @@ def _judged(home: Path, name: str, generators: str) -> Step:
     )
 
 
-def _verdict(home: Path, ref: str) -> Step:
+def _verdict(home: Path, part: str, ref: str) -> Step:
     out = verdict_file(home, ref)
     return Step(
         f"verdict-{ref}",
+        part,
         "Verdict",
         "As the gateway keeps it.",
         f"{WASTEGATE} adapter --json verdict {ref}",

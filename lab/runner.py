@@ -71,7 +71,7 @@ class Runner:
                 self._say(f"{head}: done, in {took:.0f} s")
             else:
                 self._say(f"{head}\n  {step.command}")
-                self._run(step, number)
+                self._run(step)
             if step.makes:
                 self._newest = max(self._newest, self._places[step.name])
 
@@ -90,8 +90,8 @@ class Runner:
             and all(path.exists() for path in step.makes)
         )
 
-    def _run(self, step: Step, number: int) -> None:
-        log = self._home / "logs" / f"{number:02}-{step.name}.log"
+    def _run(self, step: Step) -> None:
+        log = log_file(self._home, step.name)
         log.parent.mkdir(exist_ok=True)
         began = time.monotonic()
         code = _command(step, log, self._said)
@@ -116,6 +116,11 @@ class Runner:
         self._said.flush()
 
 
+def log_file(home: Path, name: str) -> Path:
+    """Where it is kept what a step said when it was run last."""
+    return home / "logs" / f"{name}.log"
+
+
 def clock() -> str:
     """The moment, as ISO 8601 in UTC."""
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
@@ -124,12 +129,11 @@ def clock() -> str:
 def _command(step: Step, log: Path, said: IO[str]) -> int:
     environ = {PII_KEY: secrets.token_hex(16), "PYTHONUNBUFFERED": "1", **os.environ}
     with (
-        log.open("w", encoding="utf-8") as kept,
+        log.open("wb") as kept,
         subprocess.Popen(  # noqa: S603 -- commands are the recipe's, no shell
             shlex.split(step.command),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE if step.into else subprocess.STDOUT,
-            text=True,
             env=environ,
         ) as process,
     ):
@@ -137,7 +141,7 @@ def _command(step: Step, log: Path, said: IO[str]) -> int:
             if step.into:
                 answered, errors = process.communicate()
                 kept.write(errors)
-                step.into.write_text(answered, encoding="utf-8")
+                step.into.write_bytes(answered)
             else:
                 _tee(process.stdout or (), kept, said)
             return process.wait()
@@ -145,15 +149,16 @@ def _command(step: Step, log: Path, said: IO[str]) -> int:
             _stop(process)
 
 
-def _tee(lines: Iterable[str], kept: IO[str], said: IO[str]) -> None:
+def _tee(lines: Iterable[bytes], kept: IO[bytes], said: IO[str]) -> None:
+    """To the log as it comes, to the terminal indented; both as soon as it is said."""
     for line in lines:
         kept.write(line)
         kept.flush()
-        said.write(f"  {line}")
+        said.write(f"  {line.decode(errors='replace')}")
         said.flush()
 
 
-def _stop(process: "subprocess.Popen[str]") -> None:
+def _stop(process: "subprocess.Popen[bytes]") -> None:
     """Leave no child behind when the lab is interrupted."""
     if process.poll() is not None:
         return

@@ -4,6 +4,7 @@ import base64
 import hashlib
 from collections.abc import Mapping, Sequence
 from importlib.resources import files
+from itertools import groupby
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,9 +14,11 @@ from adapters.verdict import EvalVerdict, decode
 from evals.reports.tags import Html, join, prose, tag
 from lab import ramp
 from lab.recipe import Step, verdict_file
-from lab.runner import Done
+from lab.runner import Done, log_file
 
 PAGE: Final = "index.html"
+_LINES: Final = 40
+"""Of a log, from its end."""
 _MINUTE: Final = 60.0
 _CLIP: Final = 1_000_000
 """Bytes of a picture that is put in; a larger one is a mistake."""
@@ -55,7 +58,7 @@ def page(story: Story) -> str:
             tag("p", "Wastegate: the lab", class_="eyebrow"),
             tag("h1", _headline(story, canary)),
             _times(story),
-            tag("main", *(_section(story, step) for step in _told(story.steps))),
+            tag("main", *_parts(story)),
             tag("h2", "What the evals say"),
             _gates(verdicts),
             tag("p", prose(story.why)),
@@ -116,11 +119,18 @@ def _told(steps: Sequence[Step]) -> list[Step]:
     return [step for step in steps if step.name != "canary" and not step.into]
 
 
-def _section(story: Story, step: Step) -> Html:
+def _parts(story: Story) -> list[Html]:
+    return [
+        tag("section", tag("h2", part), *(_step(story, step) for step in steps))
+        for part, steps in groupby(_told(story.steps), key=lambda step: step.part)
+    ]
+
+
+def _step(story: Story, step: Step) -> Html:
     done = story.done[step.name]
     return tag(
-        "section",
-        tag("h2", step.title),
+        "div",
+        tag("h3", step.title),
         tag("p", prose(step.why)),
         tag("p", tag("code", step.command)),
         tag("p", f"{done.seconds:.0f} s, ended {done.ended}", class_="key"),
@@ -128,6 +138,18 @@ def _section(story: Story, step: Step) -> Html:
         _shares(story.home / f"{step.name.removeprefix('check-')}-check.json")
         if step.name.startswith("check-")
         else "",
+        _said(log_file(story.home, step.name)),
+    )
+
+
+def _said(log: Path) -> Html:
+    """The end of what a step said; of a line that was written over, what stayed."""
+    lines = log.read_bytes().decode(errors="replace").split("\n")
+    shown = [line.rpartition("\r")[2] for line in lines][-_LINES:]
+    return tag(
+        "details",
+        tag("summary", "what it said"),
+        tag("p", tag("code", "\n".join(shown).strip(), class_="text")),
     )
 
 

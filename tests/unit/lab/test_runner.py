@@ -14,7 +14,7 @@ WRITES = "import pathlib,sys;p=pathlib.Path(sys.argv[1]);p.write_text(p.read_tex
 
 def writes(path: Path, name: str = "", extra: str = "") -> Step:
     command = shlex.join([sys.executable, "-c", WRITES, str(path)]) + extra
-    return Step(name or path.name, "A step", "why", command, makes=(path,))
+    return Step(name or path.name, "P", "A step", "why", command, makes=(path,))
 
 
 def run(home: Path, *steps: Step) -> str:
@@ -58,7 +58,7 @@ def test_what_is_gone_is_made_again(tmp_path: Path) -> None:
 def test_a_step_that_makes_no_file_is_repeated_and_spares_what_follows(
     tmp_path: Path,
 ) -> None:
-    told = Step("told", "T", "why", shlex.join([sys.executable, "-c", "print(1)"]))
+    told = Step("told", "P", "T", "why", shlex.join([sys.executable, "-c", "print(1)"]))
     after = writes(tmp_path / "a")
     run(tmp_path / "home", told, after)
     said = run(tmp_path / "home", told, after)
@@ -70,10 +70,10 @@ def test_a_failure_names_the_step_and_its_log_and_keeps_what_was_said(
     tmp_path: Path,
 ) -> None:
     code = "import sys; print('because', file=sys.stderr); sys.exit(7)"
-    step = Step("breaks", "T", "why", shlex.join([sys.executable, "-c", code]))
+    step = Step("breaks", "P", "T", "why", shlex.join([sys.executable, "-c", code]))
     with pytest.raises(LabError, match="breaks ended with code 7") as raised:
         run(tmp_path / "home", step)
-    log = tmp_path / "home/logs/01-breaks.log"
+    log = tmp_path / "home/logs/breaks.log"
     assert str(log) in str(raised.value)
     assert log.read_text() == "because\n"
 
@@ -81,14 +81,14 @@ def test_a_failure_names_the_step_and_its_log_and_keeps_what_was_said(
 def test_a_code_that_is_fine_is_no_failure(tmp_path: Path) -> None:
     code = f"import sys; open({str(tmp_path / 'a')!r}, 'w'); sys.exit(3)"
     command = shlex.join([sys.executable, "-c", code])
-    step = Step("s", "T", "w", command, makes=(tmp_path / "a",), fine=(0, 3))
+    step = Step("s", "P", "T", "w", command, makes=(tmp_path / "a",), fine=(0, 3))
     run(tmp_path / "home", step)
     assert "done, in" in run(tmp_path / "home", step)
 
 
 def test_a_step_that_does_not_make_what_it_says_fails(tmp_path: Path) -> None:
     command = shlex.join([sys.executable, "-c", ""])
-    step = Step("idle", "T", "w", command, makes=(tmp_path / "none",))
+    step = Step("idle", "P", "T", "w", command, makes=(tmp_path / "none",))
     with pytest.raises(LabError, match="idle did not make"):
         run(tmp_path / "home", step)
 
@@ -96,9 +96,9 @@ def test_a_step_that_does_not_make_what_it_says_fails(tmp_path: Path) -> None:
 def test_an_answer_goes_into_its_file_and_errors_into_the_log(tmp_path: Path) -> None:
     code = "import sys; print('{}'); print('slow', file=sys.stderr)"
     command = shlex.join([sys.executable, "-c", code])
-    run(tmp_path / "home", Step("s", "T", "w", command, into=tmp_path / "a.json"))
+    run(tmp_path / "home", Step("s", "P", "T", "w", command, into=tmp_path / "a.json"))
     assert (tmp_path / "a.json").read_text() == "{}\n"
-    assert (tmp_path / "home/logs/01-s.log").read_text() == "slow\n"
+    assert (tmp_path / "home/logs/s.log").read_text() == "slow\n"
 
 
 def test_a_record_that_a_kill_has_cut_is_no_record(tmp_path: Path) -> None:

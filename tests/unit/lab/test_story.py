@@ -11,7 +11,7 @@ from adapters.refs import AdapterRef, BaseRef
 from adapters.verdict import EvalVerdict, GateResult, Word, encode
 from lab import ramp, recipe, story
 from lab.__main__ import better
-from lab.runner import Done
+from lab.runner import Done, log_file
 
 SVG = '<svg xmlns="http://www.w3.org/2000/svg"><script>alert(1)</script></svg>'
 STEPS = [{"weight": 500}, {"weight": 5_000}]
@@ -64,6 +64,9 @@ def told(home: Path) -> story.Story:
         for path in (*step.makes, *step.pictures):
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(SVG)
+        log = log_file(home, step.name)
+        log.parent.mkdir(exist_ok=True)
+        log.write_bytes(b"0 %\r50 %\r<i>all</i> of it\n")
     share = {"value": 0.9, "lower": 0.8, "upper": 0.95, "n": 120}
     for run in ("sft", "pref"):
         report = {"shares": {"status_right": share}}
@@ -124,7 +127,13 @@ def test_the_page_tells_every_command_and_what_came_of_it(tmp_path: Path) -> Non
 def test_the_page_has_its_pictures_and_runs_nothing(tmp_path: Path) -> None:
     found = read(story.page(told(tmp_path)))
     assert found.tags.count("img") == 4
-    assert not {"script", "b", "svg"} & set(found.tags)
+    assert not {"script", "b", "i", "svg"} & set(found.tags)
+
+
+def test_of_a_line_that_was_written_over_the_last_state_is_told(tmp_path: Path) -> None:
+    found = read(story.page(told(tmp_path)))
+    assert "<i>all</i> of it" in found.text
+    assert "0 %<i>" not in found.text
 
 
 def test_the_ramp_goes_up_by_the_rollouts_own_steps() -> None:
