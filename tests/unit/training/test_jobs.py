@@ -6,9 +6,7 @@ import multiprocessing
 import os
 import shutil
 import signal
-import time
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from multiprocessing.context import ForkServerContext, ForkServerProcess
 from pathlib import Path
 from typing import Protocol
@@ -20,12 +18,12 @@ from rq.job import Callback
 from rq.serializers import JSONSerializer
 
 from tests.contract.store.redis_server import RedisServer, wait_until
-from training import jobs, record, seen
+from training import jobs, record
 from training.__main__ import main
 from training.checkpoints import Stage, stage, work_path
 from training.errors import ConfigError, JobError
 from training.jobs import Job
-from training.redis_queue import QUEUE, key_of, name_of, shown
+from training.redis_queue import QUEUE, key_of
 from training.run import Places
 from training.seen import Seen
 
@@ -336,21 +334,6 @@ def test_what_is_there_is_not_made_again_and_not_replaced(whole: Path) -> None:
     assert not work_path(whole).exists()
 
 
-def test_without_redis_the_sentence_says_where_and_what_to_do_and_no_password(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    began = time.monotonic()
-    config = tmp_path / "sft.toml"
-    config.write_text(text())
-    argv = ["submit", str(config), "--base", "/base", "--out", "/x@v1"]
-    assert main([*argv, "--queue", "redis://me:s3cret@127.0.0.1:1/0"]) == 1
-    said = capsys.readouterr().err
-    assert "the queue at redis://127.0.0.1:1/0 cannot be used" in said
-    assert "WASTEGATE_QUEUE" in said
-    assert "s3cret" not in said
-    assert time.monotonic() - began < 15
-
-
 def test_a_failure_is_kept_without_the_password_of_redis(
     server: RedisServer, tmp_path: Path, url: str, begin: Begin
 ) -> None:
@@ -367,20 +350,6 @@ def test_a_failure_is_kept_without_the_password_of_redis(
     assert result
     assert "s3cret" not in str(result.exc_string)
     assert not list(tmp_path.iterdir())
-
-
-@pytest.mark.parametrize(
-    "given",
-    [
-        "redis://:s3cret@h:x/0",
-        "redis://:s3cret/ret@h:1/0",
-        "s3cret",
-        "redis://h:1/0?password=s3cret",
-        "unix://:s3cret@/run/redis.sock",
-    ],
-)
-def test_no_password_is_shown(given: str) -> None:
-    assert "ret" not in shown(given)
 
 
 def test_the_commands_take_the_queue_from_the_environment(
@@ -403,22 +372,3 @@ def test_the_commands_take_the_queue_from_the_environment(
     assert "a.b@v1 is queued" in told.out
     assert "a.b@v1  queued" in told.out
     assert "there is no job a.b@v1" in told.err
-
-
-def test_the_table_fits_its_terminal() -> None:
-    when = datetime(2026, 1, 2, 3, 4, tzinfo=UTC)
-    found = (
-        Seen("x" * 96, "abandoned", when, Stage(1500, 12000), "\x1b[2J" + "why " * 40),
-        Seen("short@v1", "queued", None),
-    )
-    lines = seen.table(found, 80).splitlines()
-    assert max(map(len, lines)) <= 80
-    assert lines[1].endswith("…  abandoned  2026-01-02 03:04  1500 of 12000")
-    assert all(line.isprintable() for line in lines)
-    assert lines[3].split() == ["short@v1", "queued"]
-
-
-def test_every_ref_is_a_name_in_rq_and_back() -> None:
-    for name in ("acme-behav-lora@v1", "a.b_c@v2", "é@v3"):
-        assert key_of(name).replace("_", "").replace("-", "").isascii()
-        assert name_of(key_of(name)) == name
