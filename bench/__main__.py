@@ -16,7 +16,7 @@ operations: what an adapter's part of a step costs on the CPU, beside vLLM's own
 restarts: vLLM killed on a running stack, and back; docs/restarts.md.
 swap: on a running stack, what an adapter's coming and going costs the base.
 
-Exit codes: 0 done, 1 no number, 2 bad usage, 130 interrupted.
+Exit codes: 0 done, 1 no number, 2 bad usage, 3 a canary was rolled back, 130 interrupted.
 """
 
 import argparse

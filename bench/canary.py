@@ -31,6 +31,8 @@ TOKENS: Final = 96
 WITHIN: Final = 2_400.0
 LOOK_SECONDS: Final = 5.0
 ENDED: Final = ("promoted", "rolled_back")
+ROLLED_BACK: Final = 3
+"""The exit code of a rollout that ended, and not as its candidate would have it."""
 CANDIDATE: Final = "lora=acme-behav-lora@v1"
 OVERRIDE: Final = (
     "a bench of the controller: by the evals the shipped adapter may not ship"
@@ -91,7 +93,7 @@ def canary(candidate: str, out: Path) -> Canary:
 
 
 def main(access: Access, wanted: Canary) -> int:
-    """Run it, write its report, print it; 1 unless the candidate was promoted."""
+    """Run it, write its report, print it; `ROLLED_BACK` unless it was promoted."""
     seen = asyncio.run(_run(access, wanted))
     text = _report(wanted, seen)
     wanted.out.parent.mkdir(parents=True, exist_ok=True)
@@ -101,7 +103,7 @@ def main(access: Access, wanted: Canary) -> int:
     else:
         wanted.out.with_suffix(".json").write_bytes(msgspec.json.encode(seen))
     sys.stdout.write(text)
-    return 0 if seen.rollout["phase"] == "promoted" else 1
+    return 0 if seen.rollout["phase"] == "promoted" else ROLLED_BACK
 
 
 async def _run(access: Access, wanted: Canary) -> Seen:

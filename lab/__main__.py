@@ -3,7 +3,8 @@
 Curate, tune, judge, prefer, judge again, publish, register, canary; then a page that
 tells it, `var/lab/index.html`. What is done stays done: the same command goes on.
 
-Exit codes: 0 the candidate was promoted, 1 a step failed, 2 bad usage, 130 interrupted.
+Exit codes: 0 the candidate was promoted, 1 a step failed, 2 bad usage, 3 it was rolled
+back, 130 interrupted.
 """
 
 import argparse
@@ -13,8 +14,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+import msgspec
+
 from adapters.errors import AdapterError
 from adapters.verdict import EvalVerdict, decode
+from bench.canary import ROLLED_BACK, Seen
 from lab import recipe, story
 from lab.errors import LabError
 from lab.runner import Runner, clock
@@ -75,12 +79,17 @@ def _run(home: Path) -> int:
         home=home,
     )
     (home / story.PAGE).write_text(story.page(told), encoding="utf-8")
+    ended = msgspec.json.decode((home / "canary.json").read_bytes(), type=Seen).rollout
     minutes = story.total(told.done, told.steps) / 60
     sys.stdout.write(
-        f"{candidate} was promoted; all of it took {minutes:.0f} minutes."
-        f" The story: {home / story.PAGE}\n"
-        f"take it back: {recipe.WASTEGATE} rollback {candidate.partition('=')[2]}\n"
+        f"{candidate}: {ended['phase']} ({ended['ended']}); all of it took"
+        f" {minutes:.0f} minutes. The story: {home / story.PAGE}\n"
     )
+    if ended["phase"] != "promoted":
+        sys.stdout.write(f"another canary: rm {home}/canary.json, and the same again\n")
+        return ROLLED_BACK
+    ref = candidate.partition("=")[2]
+    sys.stdout.write(f"take it back: {recipe.WASTEGATE} rollback {ref}\n")
     return 0
 
 

@@ -6,6 +6,8 @@ from typing import Any, Final
 
 import msgspec
 
+from routing.bucketing import BUCKETS
+from routing.rollout import Rollout
 from training.frame import framed
 
 WIDTH: Final = 860
@@ -13,15 +15,12 @@ HEIGHT: Final = 220
 LEFT: Final = 56
 RIGHT: Final = 24
 TOP: Final = 76
-WHOLE: Final = 10_000
-"""Basis points."""
 STYLE: Final = (
-    "svg{font:13px system-ui,sans-serif;background:#fff;color:#1f2328}"
-    "text{fill:currentColor}.t{font-size:17px;font-weight:600}.n{fill:#57606a}"
-    "path{fill:none}.g{stroke:#d0d7de}.w{stroke:#2f6f9f;stroke-width:3}"
-    ".e{stroke:#c2571a;stroke-dasharray:4 3}"
-    "@media(prefers-color-scheme:dark){svg{background:#0d1117;color:#e6edf3}"
-    ".n{fill:#9da7b1}.g{stroke:#30363d}.w{stroke:#6cb2e4}.e{stroke:#e8874c}}"
+    (
+        "path{fill:none}.g{stroke:#d0d7de}.w{stroke:#2f6f9f;stroke-width:3}"
+        ".e{stroke:#c2571a;stroke-dasharray:4 3}"
+    ),
+    ".g{stroke:#30363d}.w{stroke:#6cb2e4}.e{stroke:#e8874c}",
 )
 
 
@@ -43,20 +42,14 @@ def moments(records: Sequence[Mapping[str, Any]], begun: float) -> tuple[Moment,
         begun: seconds since 1970.
     """
     return tuple(
-        Moment(each["sight"]["now"] - begun, each["event"], weight(each["after"]))
+        Moment(
+            each["sight"]["now"] - begun,
+            each["event"],
+            msgspec.convert(each["after"], Rollout).weight,
+        )
         for each in records
         if each["event"]
     )
-
-
-def weight(rollout: Mapping[str, Any]) -> int:
-    """Basis points of the candidate in a rollout, as routing/rollout.py has them."""
-    if rollout["phase"] == "promoted":
-        return WHOLE
-    if rollout["phase"] not in ("canary", "ramp"):
-        return 0
-    step: int = rollout["plan"]["steps"][rollout["step"]]["weight"]
-    return step
 
 
 def svg(seen: Sequence[Moment], seconds: float, title: str) -> str:
@@ -73,9 +66,9 @@ def svg(seen: Sequence[Moment], seconds: float, title: str) -> str:
         return LEFT + wide * min(after, last) / last
 
     def y(share: float) -> float:
-        return TOP + HEIGHT * (1 - share / WHOLE)
+        return TOP + HEIGHT * (1 - share / BUCKETS)
 
-    parts = [_line(y(share), share) for share in (0, 2_500, 5_000, 7_500, WHOLE)]
+    parts = [_line(y(share), share) for share in (0, 2_500, 5_000, 7_500, BUCKETS)]
     path = f"M{LEFT} {y(0):.1f}"
     for number, each in enumerate(seen):
         path += f"H{x(each.after):.1f}V{y(each.weight):.1f}"

@@ -25,6 +25,8 @@ SCALE: Final = 0.2
 """Of the suite: about 480 samples to each; the base's take 12 of the 20 minutes."""
 JUDGED: Final = (0, 1, 3)
 """Exit codes of the suite: the adapters may ship, may not, or it is not known."""
+RELEASED: Final = (0, 3)
+"""Exit codes of the canary: promoted, or rolled back, which is an end as well."""
 
 
 class Step(msgspec.Struct, frozen=True):
@@ -44,6 +46,8 @@ class Step(msgspec.Struct, frozen=True):
     fine: tuple[int, ...] = (0,)
     """Exit codes that are no failure."""
     pictures: tuple[Path, ...] = ()
+    shares: Path | None = None
+    """A check's report, whose shares the story tells."""
 
 
 def prepare(home: Path) -> tuple[Step, ...]:
@@ -64,6 +68,7 @@ def release(home: Path, candidate: str) -> tuple[Step, ...]:
             " in its pre-flight; the reason for going on is on record.",
             f"{BENCH} canary --candidate {candidate} --out {out}",
             makes=(out, out.with_suffix(".json")),
+            fine=RELEASED,
         ),
     )
 
@@ -175,6 +180,7 @@ def _published(home: Path, part: str, run: str, ref: str) -> tuple[Step, ...]:
             f"{TRAIN} check --base {BASE} --adapter {home}/{run}"
             f" --examples {home}/data/test.jsonl --limit 120 --out {report}",
             makes=(report,),
+            shares=report,
         ),
         Step(
             f"publish-{run}",

@@ -11,9 +11,10 @@ from typing import Any, Final
 import msgspec
 
 from adapters.verdict import EvalVerdict, decode
+from bench.canary import Seen
 from evals.reports.tags import Html, join, prose, tag
 from lab import ramp
-from lab.recipe import Step, verdict_file
+from lab.recipe import RELEASE, Step, verdict_file
 from lab.runner import Done, log_file
 
 PAGE: Final = "index.html"
@@ -22,14 +23,6 @@ _LINES: Final = 40
 _MINUTE: Final = 60.0
 _CLIP: Final = 1_000_000
 """Bytes of a picture that is put in; a larger one is a mistake."""
-
-
-class Canary(msgspec.Struct, frozen=True):
-    """What `python -m bench canary` keeps of a rollout."""
-
-    seconds: float
-    rollout: dict[str, Any]
-    records: list[dict[str, Any]]
 
 
 class Story(msgspec.Struct, frozen=True):
@@ -47,7 +40,7 @@ class Story(msgspec.Struct, frozen=True):
 
 def page(story: Story) -> str:
     """The page; its text alone tells all that its pictures show."""
-    canary = msgspec.json.decode((story.home / "canary.json").read_bytes(), type=Canary)
+    canary = msgspec.json.decode((story.home / "canary.json").read_bytes(), type=Seen)
     verdicts = [
         decode(verdict_file(story.home, ref).read_bytes()) for ref in story.refs
     ]
@@ -93,7 +86,7 @@ def _head() -> Html:
     )
 
 
-def _headline(story: Story, canary: Canary) -> str:
+def _headline(story: Story, canary: Seen) -> str:
     phase = str(canary.rollout["phase"]).replace("_", " ")
     return f"{story.candidate}: {phase}"
 
@@ -116,7 +109,7 @@ def _times(story: Story) -> Html:
 
 def _told(steps: Sequence[Step]) -> list[Step]:
     """All but those whose section comes at the end."""
-    return [step for step in steps if step.name != "canary" and not step.into]
+    return [step for step in steps if step.part != RELEASE and not step.into]
 
 
 def _parts(story: Story) -> list[Html]:
@@ -135,9 +128,7 @@ def _step(story: Story, step: Step) -> Html:
         tag("p", tag("code", step.command)),
         tag("p", f"{done.seconds:.0f} s, ended {done.ended}", class_="key"),
         *(_picture(path, step.title) for path in step.pictures),
-        _shares(story.home / f"{step.name.removeprefix('check-')}-check.json")
-        if step.name.startswith("check-")
-        else "",
+        _shares(step.shares) if step.shares else "",
         _said(log_file(story.home, step.name)),
     )
 
@@ -201,7 +192,7 @@ def _gates(verdicts: Sequence[EvalVerdict]) -> Html:
     return _table(("gate", "asked", *(str(each.ref) for each in verdicts)), rows)
 
 
-def _rollout(story: Story, canary: Canary) -> Html:
+def _rollout(story: Story, canary: Seen) -> Html:
     seen = ramp.moments(canary.records, canary.rollout["begun"])
     title = f"{story.candidate} of the tenant's requests"
     rows = [
@@ -213,7 +204,7 @@ def _rollout(story: Story, canary: Canary) -> Html:
         )
         for each in canary.records[-1]["readings"]
     ]
-    step = next(step for step in story.steps if step.name == "canary")
+    step = next(step for step in story.steps if step.part == RELEASE)
     overridden = canary.rollout["overridden"]
     return join(
         (

@@ -16,13 +16,12 @@ GAP: Final = 64
 MEAN: Final = 10
 """Batches whose mean is one point of the training loss."""
 STYLE: Final = (
-    "svg{font:13px system-ui,sans-serif;background:#fff;color:#1f2328}"
-    "text{fill:currentColor}.t{font-size:17px;font-weight:600}.n{fill:#57606a}"
-    "path{fill:none;stroke-width:2}.g{stroke:#d0d7de;stroke-width:1}"
-    ".c0{stroke:#2f6f9f}.c1{stroke:#c2571a}.c2{stroke:#3c7d3c}"
-    ".k0{fill:#2f6f9f}.k1{fill:#c2571a}.k2{fill:#3c7d3c}"
-    "@media(prefers-color-scheme:dark){svg{background:#0d1117;color:#e6edf3}"
-    ".n{fill:#9da7b1}.g{stroke:#30363d}}"
+    (
+        "path{fill:none;stroke-width:2}.g{stroke:#d0d7de;stroke-width:1}"
+        ".c0{stroke:#2f6f9f}.c1{stroke:#c2571a}.c2{stroke:#3c7d3c}"
+        ".k0{fill:#2f6f9f}.k1{fill:#c2571a}.k2{fill:#3c7d3c}"
+    ),
+    ".g{stroke:#30363d}",
 )
 Points = tuple[tuple[float, float], ...]
 

@@ -15,11 +15,8 @@ TOP: Final = 56
 SAID: Final = 2
 """Reasons that are written out beside a bar."""
 STYLE: Final = (
-    "svg{font:13px system-ui,sans-serif;background:#fff;color:#1f2328}"
-    "text{fill:currentColor}.t{font-size:17px;font-weight:600}"
-    ".on{fill:#2f6f9f}.off{fill:#d9a441}.n{fill:#57606a}"
-    "@media(prefers-color-scheme:dark){svg{background:#0d1117;color:#e6edf3}"
-    ".on{fill:#58a6d6}.n{fill:#9da7b1}}"
+    ".on{fill:#2f6f9f}.off{fill:#d9a441}",
+    ".on{fill:#58a6d6}",
 )
 
 

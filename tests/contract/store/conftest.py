@@ -1,6 +1,5 @@
 """The stores under test: an SQLite file, and a real Redis."""
 
-import shutil
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -8,18 +7,13 @@ import pytest
 
 from routing.store import Store
 from routing.stores import open_store
-from tests.contract.store.redis_server import RedisServer
+from tests.contract.store.redis_server import RedisServer, running
 
 
 @pytest.fixture(scope="session")
 def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
-    program = shutil.which("redis-server")
-    if program is None:
-        pytest.skip("no redis-server: install the package redis-server")
-    server = RedisServer(program, tmp_path_factory.mktemp("redis"))
-    server.start()
-    yield server
-    server.kill()
+    with running(tmp_path_factory.mktemp("redis")) as server:
+        yield server
 
 
 @pytest.fixture

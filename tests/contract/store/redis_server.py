@@ -1,5 +1,6 @@
 """A real Redis server for tests, on loopback and in a directory of its own."""
 
+import shutil
 import signal
 import socket
 import subprocess
@@ -7,6 +8,22 @@ import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
+
+import pytest
+
+
+@contextmanager
+def running(directory: Path) -> Generator["RedisServer"]:
+    """A server for the time of the block; without the program the test fails."""
+    program = shutil.which("redis-server")
+    if program is None:
+        pytest.fail("no redis-server: install the package redis-server", pytrace=False)
+    server = RedisServer(program, directory)
+    server.start()
+    try:
+        yield server
+    finally:
+        server.kill()
 
 
 class RedisServer:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
 
+import msgspec
 import pytest
 
 from adapters.refs import AdapterRef, BaseRef
@@ -12,9 +13,12 @@ from adapters.verdict import EvalVerdict, GateResult, Word, encode
 from lab import ramp, recipe, story
 from lab.__main__ import better
 from lab.runner import Done, log_file
+from routing.rollout import Phase, Plan, Rollout, Step, Target
 
 SVG = '<svg xmlns="http://www.w3.org/2000/svg"><script>alert(1)</script></svg>'
-STEPS = [{"weight": 500}, {"weight": 5_000}]
+PLAN = Plan(
+    candidate=Target("lora", "acme-lab-lora@v1"), steps=(Step(500), Step(5_000))
+)
 
 
 def verdict(ref: str, *words: Word) -> EvalVerdict:
@@ -38,11 +42,12 @@ def verdict(ref: str, *words: Word) -> EvalVerdict:
     )
 
 
-def look(after: float, event: str | None, phase: str, step: int) -> dict[str, Any]:
+def look(after: float, event: str | None, phase: Phase, step: int) -> dict[str, Any]:
+    rollout = Rollout("r1", PLAN, begun=1_000.0, phase=phase, step=step)
     return {
         "sight": {"now": 1_000 + after},
         "event": event,
-        "after": {"phase": phase, "step": step, "plan": {"steps": STEPS}},
+        "after": msgspec.to_builtins(rollout),
         "readings": [{"measure": "adherence", "verdict": "pass", "candidate": [1, 99]}],
     }
 

@@ -4,7 +4,6 @@ import contextlib
 import importlib
 import multiprocessing
 import os
-import shutil
 import signal
 from collections.abc import Iterator
 from multiprocessing.context import ForkServerContext, ForkServerProcess
@@ -17,7 +16,7 @@ from rq import Queue
 from rq.job import Callback
 from rq.serializers import JSONSerializer
 
-from tests.contract.store.redis_server import RedisServer, wait_until
+from tests.contract.store.redis_server import RedisServer, running, wait_until
 from training import jobs, record
 from training.__main__ import main
 from training.checkpoints import Stage, stage, work_path
@@ -56,13 +55,8 @@ class Begin(Protocol):
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
-    program = shutil.which("redis-server")
-    if program is None:
-        pytest.skip("no redis-server: install the package redis-server")
-    running = RedisServer(program, tmp_path_factory.mktemp("redis"))
-    running.start()
-    yield running
-    running.kill()
+    with running(tmp_path_factory.mktemp("redis")) as started:
+        yield started
 
 
 @pytest.fixture

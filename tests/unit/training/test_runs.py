@@ -92,12 +92,9 @@ def test_a_published_adapter_is_sealed_and_names_no_machine(
         report, quickcheck.look(base_dir=tiny_base, adapter_dir=trained, limit=2)
     )
     out = tmp_path / "acme-behav-lora@v1"
-    try:
-        manifest = publish.publish(
-            trained=trained, report=report, base_dir=tiny_base, out=out, now=NOW
-        )
-    except PublishError as error:  # sixteen examples may be too few for an effect
-        pytest.skip(str(error))
+    manifest = publish.publish(
+        trained=trained, report=report, base_dir=tiny_base, out=out, now=NOW
+    )
     assert {path.name for path in out.iterdir()} == {
         "adapter_model.safetensors",
         "adapter_config.json",
