@@ -102,6 +102,7 @@ def parser() -> argparse.ArgumentParser:
     add("--questions", type=int, default=100, help="of modes [%(default)s]")
     add("--candidate", default=canary.CANDIDATE, help="of canary [%(default)s]")
     add("--out", type=Path, default=canary.OUT, help="of canary [%(default)s]")
+    add("--samples", type=Path, default=canary.SAMPLES, help="of canary [%(default)s]")
     add("--cycles", type=int, default=500, help="of cycles [%(default)s]")
     add("--restarts", type=int, default=5, help="[%(default)s]")
     add("--seed", type=int, default=2026, help="of structured and gates [%(default)s]")
@@ -174,7 +175,8 @@ _RUNS: Final[Mapping[str, Callable[[argparse.Namespace], int]]] = {
     "restarts": _restarts,
     "swap": _swap,
     "canary": lambda options: canary.main(
-        access(os.environ), canary.canary(options.candidate, options.out)
+        access(os.environ),
+        canary.canary(options.candidate, options.out, options.samples),
     ),
     "record": lambda _: record.main(),
     "cycles": lambda options: cycles.main(options.cycles),

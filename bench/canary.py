@@ -24,7 +24,7 @@ from evals.environment import Access
 
 OUT: Final = Path("docs/canary.md")
 SAMPLES: Final = Path("var/evals/canary.jsonl")
-MAKE: Final = f"python -m training data --split test --count 3000 --out {SAMPLES}"
+MAKE: Final = "python -m training data --split test --count 3000 --out"
 """So many that none is asked twice: at temperature 0 it would be the same trial."""
 CLIENTS: Final = 16
 TOKENS: Final = 96
@@ -73,6 +73,8 @@ class Canary(msgspec.Struct, frozen=True):
     """The candidate: a generator and an adapter's ref."""
     out: Path = OUT
     """Markdown; its JSON gets the same name."""
+    samples: Path = SAMPLES
+    """JSON lines with an `input` each: what the clients ask."""
 
 
 class Seen(msgspec.Struct, frozen=True):
@@ -84,12 +86,12 @@ class Seen(msgspec.Struct, frozen=True):
     """Looks, the oldest first."""
 
 
-def canary(candidate: str, out: Path) -> Canary:
+def canary(candidate: str, out: Path, samples: Path = SAMPLES) -> Canary:
     """Read `GENERATOR=REF`. Raises BenchError, which says what is right."""
     generator, found, model = candidate.partition("=")
     if not (found and generator and model):
         raise BenchError(f"--candidate {candidate}: {CANDIDATE} is right")
-    return Canary(generator, model, out)
+    return Canary(generator, model, out, samples)
 
 
 def main(access: Access, wanted: Canary) -> int:
@@ -107,7 +109,7 @@ def main(access: Access, wanted: Canary) -> int:
 
 
 async def _run(access: Access, wanted: Canary) -> Seen:
-    questions = _questions()
+    questions = _questions(wanted.samples)
     admin = httpx.AsyncClient(
         base_url=f"{access.admin_url}/admin/v1/",
         headers={"authorization": f"Bearer {access.admin_key}"},
@@ -145,12 +147,12 @@ async def _run(access: Access, wanted: Canary) -> Seen:
     return Seen(took, found, looks)
 
 
-def _questions() -> Iterator[tuple[str, Any]]:
+def _questions(samples: Path) -> Iterator[tuple[str, Any]]:
     """A conversation's id and its input, each question once."""
     try:
-        lines = SAMPLES.read_bytes().splitlines()
+        lines = samples.read_bytes().splitlines()
     except OSError as error:
-        raise BenchError(f"no {SAMPLES}; first: {MAKE}") from error
+        raise BenchError(f"no {samples}; first: {MAKE} {samples}") from error
     now = int(time.monotonic())
     return (
         (f"canary-{now}-{number}", msgspec.json.decode(line)["input"])

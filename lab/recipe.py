@@ -57,8 +57,17 @@ def prepare(home: Path) -> tuple[Step, ...]:
 
 def release(home: Path, candidate: str) -> tuple[Step, ...]:
     """The canary of what was judged the better: `candidate` is `GENERATOR=REF`."""
-    out = home / "canary.md"
+    out, samples = home / "canary.md", home / "questions.jsonl"
     return (
+        Step(
+            "questions",
+            RELEASE,
+            "Traffic",
+            "Questions for the canary's clients, none of them twice: the same question at"
+            " temperature 0 would be the same trial.",
+            f"{TRAIN} data --split test --count 3000 --out {samples}",
+            makes=(samples,),
+        ),
         Step(
             "canary",
             RELEASE,
@@ -66,7 +75,7 @@ def release(home: Path, candidate: str) -> tuple[Step, ...]:
             "Sixteen clients ask, and the gateway moves the tenant by evidence alone:"
             " harm rolls back, proof of good promotes. Evals that fail stop a rollout"
             " in its pre-flight; the reason for going on is on record.",
-            f"{BENCH} canary --candidate {candidate} --out {out}",
+            f"{BENCH} canary --candidate {candidate} --samples {samples} --out {out}",
             makes=(out, out.with_suffix(".json")),
             fine=RELEASED,
         ),

@@ -204,12 +204,11 @@ def _rollout(story: Story, canary: Seen) -> Html:
         )
         for each in canary.records[-1]["readings"]
     ]
-    step = next(step for step in story.steps if step.part == RELEASE)
+    steps = [step for step in story.steps if step.part == RELEASE]
     overridden = canary.rollout["overridden"]
     return join(
         (
-            tag("p", step.why),
-            tag("p", tag("code", step.command)),
+            *(tag("p", f"{step.why} ", tag("code", step.command)) for step in steps),
             _image(
                 ramp.svg(seen, canary.seconds, title).encode(),
                 "; ".join(f"{m.event} after {m.after:.0f} s" for m in seen),
