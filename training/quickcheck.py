@@ -173,7 +173,7 @@ def summarise(
     valued = [
         answer
         for answer, example in zip(answers, asked, strict=True)
-        if example.id.endswith(("-value", "-label"))
+        if example.output.status == "ok" and example.id.endswith(("-value", "-label"))
     ]
     refusals = [
         answer
