@@ -6,6 +6,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from training import config as configs
 from training.assistant import generate as made_by, pairs as pairs_by
 from training.assistant.draw import holds
 from training.assistant.generate import Example, examples, generate, sound
@@ -15,9 +16,13 @@ from training.curate.pii import Scrubber
 from training.curate.pipeline import Curated
 from training.curate.records import Record, flaw
 from training.data.pairs import Pair
-from training.examples import INTENTS, Output
+from training.examples import INTENTS, Output, digest
+from training.joined import join
+from training.preference import dumps, pairs_digest
 
 PLAN = Path(made_by.__file__).with_name("curation.toml")
+OWN = PLAN.with_name("acme-behav-lora@v2.own.jsonl")
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture(scope="module")
@@ -221,6 +226,35 @@ def test_properties_paragraphs_and_most_requests_of_training_are_used(
 def begun(text: str) -> str:
     """The longest piece between slots."""
     return max(re.split(r"\{\w+\}", text), key=len)
+
+
+def test_the_configurations_name_what_is_made_here(
+    curated: Curated, pairs: tuple[Pair, ...]
+) -> None:
+    made = {
+        digest(pipeline.examples(curated, "train")): "curated",
+        pairs_digest(pairs): "pairs",
+    }
+    named = [
+        (path, key, getattr(configs.load(path), key).digest)
+        for path in (*ROOT.glob("training/configs/*.toml"), *ROOT.glob("lab/*.toml"))
+        for key in ("curated", "pairs")
+        if f"[{key}]" in path.read_text() and '"DIGEST"' not in path.read_text()
+    ]
+    assert {key for _, key, _ in named} == {"curated", "pairs"}
+    for path, key, value in named:
+        assert made.get(value) == key, path
+
+
+def test_the_pairs_of_the_shipped_adapter_can_be_made_again(
+    pairs: tuple[Pair, ...], tmp_path: Path
+) -> None:
+    (tmp_path / "pairs.jsonl").write_bytes(dumps(pairs))
+    template = ROOT / "training/configs/acme-behav-pref@v2.toml"
+    files = (tmp_path / "pairs.jsonl", OWN)
+    made = join(files, tmp_path / "out", template=template, limit=160)
+    manifest = ROOT / "models/acme-behav-pref@v2/manifest.json"
+    assert msgspec.json.decode(manifest.read_bytes())["data"]["digest"] == made.digest
 
 
 def test_nothing_in_it_looks_like_personal_data(curated: Curated) -> None:
