@@ -172,7 +172,7 @@ def test_the_hub_s_own_library_reads_the_card_as_the_manifest_has_it(
     manifest = load(directory)
     data = card.data
     assert data.license == "apache-2.0"
-    assert data.language == ["en"]
+    assert data.language == list(manifest.data.languages)
     assert data.base_model == manifest.base.source
     assert data.library_name == "peft"
     assert data.model_name == manifest.ref
