@@ -58,7 +58,7 @@ def _shipped(home: Path) -> Path:
     sources = sorted(path.parent for path in MODELS.glob("*/manifest.json"))
     if not sources:
         pytest.fail(
-            f"{MODELS} holds no adapter; the repository ships two, which"
+            f"{MODELS} holds no adapter; the repository ships some, which"
             " `python -m training` makes",
             pytrace=False,
         )
