@@ -5,7 +5,7 @@ import pytest
 
 from training import ablate
 from training.ablate import Plan, Seen, Variant
-from training.config import Bottleneck, Fields, Quantised
+from training.config import Bottleneck, Quantised
 from training.errors import ConfigError
 
 ROOT = Path(__file__).parents[3]
@@ -21,10 +21,16 @@ def test_every_variant_of_the_shipped_plan_is_a_configuration_of_one_budget() ->
     made = {name: ablate.config_of(plan, name, 1) for name in plan.variants}
     assert {each.optim.epochs for each in made.values()} == {1}
     assert len({each.max_length for each in made.values()}) == 1
-    assert made["heavier-fields"].fields == Fields(5.0, 5.0)
     assert not made["no-field-weights"].fields
     assert made["qlora"].quantised == Quantised("nf4", double=True)
-    assert made["bottleneck"].bottleneck == Bottleneck(64)
+
+
+def test_a_variant_may_leave_a_table_out_and_bring_another() -> None:
+    bottleneck = Variant({"bottleneck": {"size": 64}}, without=("lora",))
+    plan = msgspec.structs.replace(shipped(), variants={"small": bottleneck})
+    made = ablate.config_of(plan, "small", 1)
+    assert made.bottleneck == Bottleneck(64)
+    assert made.lora is None
 
 
 def test_a_table_is_merged_and_keeps_what_is_not_changed() -> None:
