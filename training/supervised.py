@@ -47,13 +47,15 @@ def encoded(
     watched: tuple[Example, ...],
 ) -> Task:
     """Encode what is learnt and what is looked at. Raises DataError: one is too long."""
+    wanted = config.looks and config.looks.losses
+    checked = examples.spread(watched, wanted) if wanted else watched
     return Task(
         rows=tuple(row(tokenizer, example, config) for example in chosen),
         names=tuple(example.id for example in chosen),
         loss=sft_loss,
         collate=pad,
         digest=examples.digest(chosen),
-        checks=tuple(row(tokenizer, example, config) for example in watched),
+        checks=tuple(row(tokenizer, example, config) for example in checked),
         watched=watched,
     )
 
