@@ -29,7 +29,9 @@ INTERRUPTED: Final = 130
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run it, or say what it would run."""
     options = _parser().parse_args(arguments)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # SIGINT too: where a shell has put it into the background it would be ignored.
+    for each in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(each, signal.default_int_handler)
     home: Path = options.home
     if options.list:
         for step in (*recipe.prepare(home), *recipe.release(home, "GENERATOR=REF")):

@@ -123,7 +123,7 @@ def _sft(home: Path) -> tuple[Step, ...]:
             "sft",
             TUNED,
             "Supervised tuning",
-            "A LoRA of rank 16 on a quarter of the examples, once. Looks at loss and answers"
+            "A LoRA of rank 16 on half of the examples, once. Looks at loss and answers"
             " choose the weights that are kept.",
             f"{TRAIN} run lab/sft.toml --base {BASE} --data {home}/data"
             f" --out {home}/sft",

@@ -44,7 +44,7 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     config: str
     """Path of the configuration that variants differ from."""
     examples: Annotated[int, Meta(ge=2)]
-    """The first so many of the curated set; the budget, with `epochs`."""
+    """So many of the curated set, evenly over it; the budget, with `epochs`."""
     epochs: Annotated[int, Meta(ge=1)]
     seeds: Annotated[tuple[int, ...], Meta(min_length=1)]
     asked: Annotated[int, Meta(ge=1)]

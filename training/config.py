@@ -75,7 +75,8 @@ class Curated(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     digest: _Digest
     """Of `train.jsonl`: sha256."""
     limit: _Positive | UnsetType = UNSET
-    """The first so many examples alone, for ablations at an equal budget."""
+    """So many examples alone, evenly over all; at an equal budget, or in a hurry. The set
+    is in the order of its dates, and what comes first is not of all intents alike."""
 
 
 class Preference(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -81,7 +81,7 @@ def split(
                 f" {config.curated.digest}: curate again, or name this one"
             )
         if config.curated.limit is not UNSET:
-            chosen = chosen[: config.curated.limit]
+            chosen = examples.spread(chosen, config.curated.limit)
         return chosen, watched
     if data_dir is not None or config.data is UNSET:
         raise ConfigError("the configuration generates its data: leave --data out")
