@@ -113,7 +113,8 @@ class Looks(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     patience: _Positive
     """Looks without a better one, after which the run ends."""
     losses: _Positive | UnsetType = UNSET
-    """Validation examples that give the loss; all without. 256 cost two minutes a look."""
+    """Validation examples that give the loss; all without. With 256 of them
+    and 48 answers a look took 146 s on two cores."""
 
 
 class Checkpoints(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
