@@ -252,7 +252,7 @@ def _verdict(home: Path, part: str, ref: str) -> Step:
         part,
         "Verdict",
         "As the gateway keeps it.",
-        f"{WASTEGATE} adapter --json verdict {ref}",
+        f"{WASTEGATE} adapter verdict {ref} --json",
         into=out,
     )
 

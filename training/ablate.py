@@ -113,7 +113,8 @@ def ablate(plan: Plan, base: Path, data: Path, out: Path) -> tuple[Seen, ...]:
         data: the curated set; its test split is asked.
         out: a directory of runs and checks, which stay.
     """
-    todo = [(name, seed) for name in plan.variants for seed in plan.seeds]
+    # Seed by seed: what an interrupted plan has, it has of every variant.
+    todo = [(name, seed) for seed in plan.seeds for name in plan.variants]
     for number, (name, seed) in enumerate(todo, start=1):
         print(f"[{number}/{len(todo)}] {name}, seed {seed}", flush=True)  # noqa: T201 - a worker's progress
         _one(config_of(plan, name, seed), Places(base, out, data), plan.asked)

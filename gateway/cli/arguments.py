@@ -16,6 +16,7 @@ def adder(parser: argparse.ArgumentParser) -> Add:
     Returns:
         The function that adds one; each takes `--json`.
     """
+    parser.set_defaults(json=False)
     groups = parser.add_subparsers(metavar="COMMAND", required=True)
 
     def add(name: str, brief: str, text: str) -> argparse.ArgumentParser:
@@ -25,7 +26,13 @@ def adder(parser: argparse.ArgumentParser) -> Add:
             description=text,
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
-        command.add_argument("--json", action="store_true", help="for programs")
+        # Before or after a sub-command: a default of its own would undo the group's.
+        command.add_argument(
+            "--json",
+            action="store_true",
+            default=argparse.SUPPRESS,
+            help="for programs",
+        )
         return command
 
     return add

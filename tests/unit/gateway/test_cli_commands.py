@@ -339,6 +339,25 @@ def test_every_command_has_help_with_an_example(
     assert "--json" in said
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("adapter", "--json", "list"),
+        ("adapter", "list", "--json"),
+        ("doctor", "--json"),
+    ],
+)
+def test_json_may_stand_before_or_after_a_sub_command(
+    arguments: tuple[str, ...],
+) -> None:
+    assert parser().parse_args(arguments).json
+
+
+def test_json_is_off_unless_it_is_asked_for() -> None:
+    assert not parser().parse_args(["adapter", "list"]).json
+    assert not parser().parse_args(["doctor"]).json
+
+
 def test_an_unknown_command_is_bad_usage(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as end:
         parser().parse_args(["nonsense"])

@@ -35,6 +35,12 @@ def test_every_command_is_one_that_its_program_takes(step: recipe.Step) -> None:
     parsed(step)
 
 
+def test_what_the_lab_decodes_is_asked_for_as_json() -> None:
+    into = [step for step in STEPS if step.into]
+    assert into
+    assert all(parsed(step).json for step in into)
+
+
 def test_names_are_told_apart() -> None:
     names = [step.name for step in STEPS]
     assert len(set(names)) == len(names)

@@ -36,7 +36,7 @@ def test_a_variant_may_leave_a_table_out_and_bring_another() -> None:
 def test_a_table_is_merged_and_keeps_what_is_not_changed() -> None:
     plan = shipped()
     lora = ablate.config_of(plan, "rank-8", 1).lora
-    whole = ablate.config_of(plan, "as-shipped", 1).lora
+    whole = ablate.config_of(plan, "as-configured", 1).lora
     assert lora is not None
     assert whole is not None
     assert (lora.r, lora.lora_alpha) == (8, 16)
