@@ -7,7 +7,7 @@
 #   make bench     the gateway's overhead, beside a direct call and nginx
 #   make bench-structured   what repair makes of broken texts, beside json_repair
 #   make nightly   the five invariants of repair, 100,000 examples each; some hours
-#   make lab       from raw examples to an adapter that a canary promoted; more than an hour
+#   make lab       from raw examples to an adapter that a canary promoted; an hour
 #   make results   the suite of evals, into docs/results.md, from the running stack
 #   make clean     stops the stack and removes what it has made; distclean: environments too
 #

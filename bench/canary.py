@@ -34,9 +34,7 @@ ENDED: Final = ("promoted", "rolled_back")
 ROLLED_BACK: Final = 3
 """The exit code of a rollout that ended, and not as its candidate would have it."""
 CANDIDATE: Final = "lora=acme-behav-lora@v1"
-OVERRIDE: Final = (
-    "a bench of the controller: by the evals the shipped adapter may not ship"
-)
+OVERRIDE: Final = "a bench of the controller, whatever the evals say of the candidate"
 
 PLAN: Final[dict[str, Any]] = {
     "tenants": ["acme"],

@@ -17,7 +17,7 @@ from typing import Final
 import msgspec
 
 from adapters.errors import AdapterError
-from adapters.verdict import EvalVerdict, decode
+from adapters.verdict import EvalVerdict
 from bench.canary import ROLLED_BACK, Seen
 from lab import recipe, story
 from lab.errors import LabError
@@ -68,7 +68,7 @@ def _run(home: Path) -> int:
     count = len(first) + len(recipe.release(home, ""))
     runner.run(first, of=count)
     refs = (recipe.LORA, recipe.PREF)
-    lora, pref = (decode(recipe.verdict_file(home, ref).read_bytes()) for ref in refs)
+    lora, pref = (story.verdict(home, ref) for ref in refs)
     candidate, why = better(lora, pref)
     last = recipe.release(home, candidate)
     runner.run(last, of=count, before=len(first))

@@ -41,9 +41,7 @@ class Story(msgspec.Struct, frozen=True):
 def page(story: Story) -> str:
     """The page; its text alone tells all that its pictures show."""
     canary = msgspec.json.decode((story.home / "canary.json").read_bytes(), type=Seen)
-    verdicts = [
-        decode(verdict_file(story.home, ref).read_bytes()) for ref in story.refs
-    ]
+    verdicts = [verdict(story.home, ref) for ref in story.refs]
     body = tag(
         "body",
         tag(
@@ -61,6 +59,16 @@ def page(story: Story) -> str:
         ),
     )
     return f"<!doctype html>\n{tag('html', _head(), body, lang='en')}\n"
+
+
+def verdict(home: Path, ref: str) -> EvalVerdict:
+    """What the gateway keeps of an adapter, as the lab has written it down.
+
+    Raises:
+        ManifestError: it is no verdict; the file is named.
+    """
+    path = verdict_file(home, ref)
+    return decode(path.read_bytes(), str(path))
 
 
 def total(done: Mapping[str, Done], steps: Sequence[Step]) -> float:
@@ -185,7 +193,7 @@ def _gates(verdicts: Sequence[EvalVerdict]) -> Html:
                 else tag(
                     "td",
                     tag("span", gate.verdict, class_=f"badge {gate.verdict}"),
-                    f" {gate.seen} {gate.bounds}",
+                    tag("span", f"{gate.seen} {gate.bounds}", class_="why"),
                 )
             )
         rows.append(tag("tr", tag("th", name, scope="row"), *cells))
