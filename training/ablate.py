@@ -145,11 +145,19 @@ def table(seen: Sequence[Seen], plan: Plan) -> str:
 
 
 def _one(config: RunConfig, places: Places, asked: int) -> None:
-    """Train and check one run, unless that is done."""
+    """Train and check one run, unless that is done.
+
+    Raises:
+        ConfigError: what is done was done with another configuration.
+    """
     out = places.out / config.ref
-    report = places.out / f"{config.ref}.json"
+    report = _report(places.out, config.ref, asked)
     if not (out / record.RUN_RECORD).is_file():
         run(config, msgspec.structs.replace(places, out=out))
+    elif record.read_run(out).config != config:
+        raise ConfigError(
+            f"{out} is a run of another plan: give another --out, or delete it"
+        )
     if not report.is_file() and places.data is not None:
         seen = quickcheck.look(
             base_dir=places.base,
@@ -160,9 +168,14 @@ def _one(config: RunConfig, places: Places, asked: int) -> None:
         quickcheck.write(report, seen)
 
 
+def _report(out: Path, ref: str, asked: int) -> Path:
+    """Its name says how many were asked: another number is another report."""
+    return out / f"{ref}-{asked}.json"
+
+
 def _seen(name: str, plan: Plan, out: Path) -> Seen:
     refs = [f"ablation-{name}-s{seed}@v1" for seed in plan.seeds]
-    reports = [quickcheck.read(out / f"{ref}.json") for ref in refs]
+    reports = [quickcheck.read(_report(out, ref, plan.asked)) for ref in refs]
     runs = [record.read_run(out / ref) for ref in refs]
     return Seen(
         name,

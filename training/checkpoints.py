@@ -143,7 +143,7 @@ class Work:
         if different:
             raise CheckpointError(
                 f"{self.path} is the work of a run with another {', '.join(different)}:"
-                " finish that one, or give --fresh to throw its work away"
+                " finish that one, or throw its work away: delete it, or run --fresh"
             )
 
     def newest(self) -> tuple[Path, Whole] | None:
